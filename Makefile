@@ -31,7 +31,7 @@ FORMAT  := clang-format-19
 PYTHON  := /usr/bin/python3
 
 # Every byte of a result depends on the sources alone.
-export SOURCE_DATE_EPOCH := 0
+export SOURCE_DATE_EPOCH := 946684800
 export LC_ALL := C
 export TZ := UTC
 
@@ -246,7 +246,7 @@ fuzz: $(FUZZERS)
 
 C_FILES := $(sort $(shell find abi boot kernel user tests -name '*.[ch]' -not -path '*/corpus/*'))
 format-check:
-	@$(FORMAT) --dry-run -Werror $(C_FILES)
+	@! { $(FORMAT) --dry-run -Werror $(C_FILES) 2>&1 | sed -n 's/^\([^ :]*:[0-9]*\):.*/\1: not as clang-format writes it/p' | sort -u | grep .; }
 format:
 	@$(FORMAT) -i $(C_FILES)
 layers:
