@@ -1,0 +1,233 @@
+/*
+ * Operation numbers, flags and the structs that operations read and write.
+ * What each operation does, needs and yields is in ops.def; docs/abi/ is made from it.
+ */
+#pragma once
+#include <abi/types.h>
+
+enum abi_op : uint8_t {
+#define OP(number, NAME, ...) ABI_OP_##NAME = (number),
+#include <abi/ops.def>
+#undef OP
+};
+
+/* QUERY: what is filled in about one operation. */
+struct abi_op_info {
+    uint32_t number;
+    uint32_t kinds;    /* bit per kind the capability may be; 0: takes none */
+    uint64_t rights;   /* ABI_RIGHT_... it must carry */
+    uint32_t op_flags; /* bits defined */
+    uint32_t version;  /* of this operation; 1 for all so far */
+    uint8_t name[32];  /* UTF-8, padded with zeros */
+};
+static_assert(sizeof(struct abi_op_info) == 56, "ABI");
+
+/* OPEN: at most this many bytes of path, '/' between names, 255 bytes for each. */
+#define ABI_PATH_BYTES_MAX      4096u
+#define ABI_NAME_BYTES_MAX      765u /* 255 UTF-16 units, three UTF-8 bytes each */
+#define ABI_OPEN_MUST_BE_FILE   1u /* NOT_FOUND when the path names a directory */
+#define ABI_OPEN_MUST_BE_FOLDER 2u /* NOT_FOUND when it names a file */
+#define ABI_OPEN_FLAGS_KNOWN    3u
+
+/* READ */
+#define ABI_READ_DO_NOT_WAIT 1u /* console: WOULD_BLOCK when nothing has been typed */
+#define ABI_READ_FLAGS_KNOWN 1u
+
+/* SEEK: where ARG0 counts from */
+#define ABI_SEEK_SET         0u
+#define ABI_SEEK_CURRENT     1u
+#define ABI_SEEK_END         2u
+#define ABI_SEEK_FLAGS_KNOWN 3u
+
+/* BUFFER_CREATE */
+#define ABI_BUFFER_LARGE_PAGES 1u /* 2 MiB pages, committed at once; size a multiple of 2 MiB */
+#define ABI_BUFFER_FLAGS_KNOWN 1u
+#define ABI_BUFFER_BYTES_MAX   (1ull << 36) /* 64 GiB of address range; memory comes by touch */
+
+/* BUFFER_MAP, _PROTECT, _REGISTER: write and execute together are refused. */
+#define ABI_ACCESS_READ        1u
+#define ABI_ACCESS_WRITE       2u /* implies read */
+#define ABI_ACCESS_EXECUTE     4u /* map and protect only; needs RIGHT_EXECUTE */
+#define ABI_ACCESS_FLAGS_KNOWN 7u
+
+/* Where programs may map: above the first 2 MiB, below the upper half. */
+#define ABI_USER_ADDRESS_MIN 0x200000ull
+#define ABI_USER_ADDRESS_END 0x7fff'ffff'f000ull
+
+/* CLOCK_READ */
+#define ABI_CLOCK_MONOTONIC 0u /* since boot */
+#define ABI_CLOCK_REAL      1u /* since 1970-01-01 00:00 UTC */
+
+/* SYSTEM_POWER */
+#define ABI_POWER_OFF    0u
+#define ABI_POWER_REBOOT 1u
+
+/* STAT: common part, then what the kind adds. A shorter span receives a prefix, of 32 bytes at least. */
+struct abi_stat_file {
+    uint64_t position_bytes;
+    uint64_t modified_ns;      /* real time; 0 when unknown */
+    uint64_t created_ns;
+    uint64_t volume;           /* number of the volume */
+    uint32_t attributes;       /* ABI_ATTRIBUTE_... */
+    uint32_t reserved;
+};
+struct abi_stat_buffer {
+    uint64_t committed_bytes; /* pages that exist */
+};
+struct abi_stat_process {
+    uint64_t id;
+    uint64_t parent_id;
+    uint64_t memory_bytes;     /* charged */
+    uint64_t memory_max_bytes; /* quota */
+    uint64_t processor_ns;     /* time used */
+    uint64_t started_ns;       /* monotonic */
+    uint32_t thread_count;
+    uint32_t handle_count;
+    uint32_t handle_max;
+    uint32_t state;            /* ABI_PROCESS_... */
+    uint8_t name[64];          /* UTF-8, padded with zeros */
+};
+struct abi_stat_system {
+    uint64_t memory_total_bytes; /* usable by the kernel and programs */
+    uint64_t memory_free_bytes;
+    uint64_t memory_cache_bytes; /* page cache, given up when memory is short */
+    uint64_t memory_kernel_bytes;
+    uint64_t uptime_ns;
+    uint64_t idle_ns; /* summed over processors */
+    uint64_t submissions_total;
+    uint64_t syscalls_total;
+    uint32_t cpu_count;
+    uint32_t process_count;
+    uint32_t thread_count;
+    uint32_t object_count;  /* kernel objects alive */
+    uint32_t handle_count;  /* in all processes */
+    uint32_t reserved;
+    uint8_t version[64]; /* UTF-8, padded with zeros */
+};
+struct abi_stat {
+    uint32_t kind; /* ABI_KIND_... */
+    uint32_t reserved;
+    uint64_t rights;     /* of the handle asked */
+    uint64_t size_bytes; /* file or buffer; else 0 */
+    uint64_t object_id;  /* the same for all handles to one object; never reused */
+    union {
+        struct abi_stat_file file; /* also for directories */
+        struct abi_stat_buffer buffer;
+        struct abi_stat_process process;
+        struct abi_stat_system system;
+        uint64_t words[28];
+    };
+};
+static_assert(sizeof(struct abi_stat) == 256, "ABI");
+
+#define ABI_ATTRIBUTE_READ_ONLY 1u
+#define ABI_ATTRIBUTE_HIDDEN    2u
+#define ABI_ATTRIBUTE_SYSTEM    4u
+
+#define ABI_PROCESS_RUNNING 1u
+#define ABI_PROCESS_ENDING  2u
+#define ABI_PROCESS_ENDED   3u
+
+/*
+ * ENUMERATE: records are packed one after another, each a multiple of 8 bytes long. To go on,
+ * pass the last record's `next_cookie`. OUT_OF_RANGE when not even one record fits.
+ */
+struct abi_directory_entry {
+    uint32_t record_bytes; /* this header, the name, padding */
+    uint32_t kind;         /* ABI_KIND_FILE or ABI_KIND_DIRECTORY */
+    uint64_t next_cookie;
+    uint64_t size_bytes;
+    uint64_t modified_ns;
+    uint32_t attributes;
+    uint32_t name_bytes;
+    /* name_bytes of UTF-8 follow, then zeros up to record_bytes */
+};
+static_assert(sizeof(struct abi_directory_entry) == 40, "ABI");
+
+struct abi_handle_entry {
+    uint32_t record_bytes;
+    uint32_t kind;
+    uint64_t next_cookie;
+    uint64_t handle; /* meaningful to the process listed only */
+    uint64_t rights;
+    uint64_t object_id;
+    uint32_t derivation_step; /* restrictions between the object and this handle */
+    uint32_t references;      /* to the object, from everywhere */
+};
+static_assert(sizeof(struct abi_handle_entry) == 48, "ABI");
+
+struct abi_process_entry {
+    uint32_t record_bytes;
+    uint32_t reserved;
+    uint64_t next_cookie;
+    struct abi_stat_process process;
+};
+
+/* PROCESS_WAIT */
+enum abi_exit_reason : uint32_t {
+    ABI_EXIT_REASON_CODE = 1,          /* it ended itself, with a code */
+    ABI_EXIT_REASON_KILLED = 2,        /* somebody with the right to ended it */
+    ABI_EXIT_REASON_FAULT = 3,         /* its code did what the processor refuses */
+    ABI_EXIT_REASON_OUT_OF_MEMORY = 4, /* it touched a page and there was none left */
+    ABI_EXIT_REASON_PROTOCOL = 5,      /* it broke the ring or start-up protocol */
+};
+struct abi_exit {
+    uint32_t reason;
+    uint32_t code;                /* as given by exit or kill; otherwise 128 + reason */
+    uint64_t fault_vector;        /* FAULT: exception number, Intel SDM vol. 3A, 6.3.1 */
+    uint64_t fault_error_code;    /* FAULT: as pushed by the processor */
+    uint64_t fault_address;       /* FAULT, OUT_OF_MEMORY: the address touched */
+    uint64_t instruction_address; /* where */
+    uint64_t memory_bytes;        /* charged when it ended */
+};
+static_assert(sizeof(struct abi_exit) == 48, "ABI");
+
+/*
+ * PROCESS_SPAWN: a self-contained block. All offsets are from its start; strings are UTF-8, counted,
+ * without terminator. The kernel copies the block once, then checks and uses the copy.
+ */
+#define ABI_SPAWN_BLOCK_BYTES_MAX (1u << 20)
+#define ABI_SPAWN_ARGUMENTS_MAX   8192u
+#define ABI_SPAWN_HANDLES_MAX     1024u
+#define ABI_HANDLE_NAME_BYTES_MAX 31u
+
+struct abi_string {
+    uint32_t offset_bytes;
+    uint32_t length_bytes;
+};
+/* A handle to give: the child gets one with `rights` of those that ours has, needing RIGHT_DUP on ours. */
+struct abi_spawn_handle {
+    uint64_t handle;
+    uint64_t rights;
+    uint8_t name[ABI_HANDLE_NAME_BYTES_MAX + 1]; /* UTF-8, padded with zeros, never empty */
+};
+static_assert(sizeof(struct abi_spawn_handle) == 48, "ABI");
+
+struct abi_spawn {
+    uint32_t version;           /* ABI_VERSION */
+    uint32_t priority;          /* 0 the default .. 7 higher; capped at the spawner's */
+    uint32_t arguments_count;   /* by convention the first is the program's name */
+    uint32_t arguments_offset;  /* struct abi_string each, 4-byte aligned */
+    uint32_t environment_count; /* "NAME=value" */
+    uint32_t environment_offset;
+    uint32_t handles_count;
+    uint32_t handles_offset; /* struct abi_spawn_handle each, 8-byte aligned */
+    struct abi_string name;  /* for people; at most 63 bytes */
+    uint64_t memory_max_bytes; /* quotas; 0: the same as the spawner's */
+    uint32_t handles_max;
+    uint32_t threads_max;
+    uint32_t ring_entries; /* of the first thread's ring; 0: the default */
+    uint32_t reserved;
+};
+static_assert(sizeof(struct abi_spawn) == 64, "ABI");
+
+/* THREAD_CREATE. The thread starts with rdi = argument, rsi = address of its ring, rdx = its id. */
+struct abi_thread_start {
+    uint64_t entry_address;
+    uint64_t stack_address;  /* initial rsp; 16-byte aligned */
+    uint64_t argument;
+    uint64_t thread_pointer; /* initial fs base */
+    uint32_t ring_entries;   /* power of two, ABI_RING_ENTRIES_MIN.._MAX; 0: the default */
+    uint32_t priority;       /* as in abi_spawn */
+};
+static_assert(sizeof(struct abi_thread_start) == 40, "ABI");
