@@ -1,0 +1,70 @@
+/*
+ * Files and directories, whatever file system holds them.
+ *
+ * A *vnode* is one file or directory of one volume; while anybody refers to it there is one struct for it, so that all
+ * handles see the same size and pages. An open *file* is a vnode and a position; an open *directory* is a vnode. Both are
+ * objects that handles name. A vnode's content is cached page by page.
+ *
+ * Context: task; what is marked "no wait" never sleeps, the rest may wait for a disk.
+ * Locking: LOCK_RANK_VOLUME (mutex) around a file system's structures, LOCK_RANK_VNODE (mutex) while
+ *          a page is being filled, LOCK_RANK_PAGE_CACHE and LOCK_RANK_FILE (spin) for look-ups.
+ */
+#pragma once
+#include "base/text.h"
+#include "cap/object.h"
+#include "fs/vfs/vnode.h"
+#include "vm/buffer.h"
+
+/* ---- opening ---- */
+
+/*
+ * Walks `path`, names separated by '/', from the directory, and opens what it finds: an object of kind file or directory, one
+ * reference. Empty names, "." , ".." and a leading '/' are refused.
+ *   NOT_FOUND           a name does not exist, or is not a directory where one is needed
+ *   PERMISSION_DENIED   the path tries to leave the directory
+ *   INVALID_ARGUMENT    not UTF-8, NUL, empty, or too long a name
+ *   IO_ERROR, OUT_OF_MEMORY
+ */
+RESULT_TYPE(object_result, struct object *);
+object_result vfs_open(struct object *directory, text path);
+/* No wait: as vfs_open when every name on the way is in the name cache; else WOULD_BLOCK. */
+object_result vfs_open_cached(struct object *directory, text path);
+
+/* A directory object for the root of a volume, or of the synthetic root. */
+object_result vfs_open_vnode(struct vnode *vnode);
+struct vnode *vfs_vnode(struct object *file_or_directory);
+
+/* ---- files ---- */
+
+/*
+ * Copies bytes from the file into a buffer. Answers how many; fewer than asked for means end of file.
+ * offset ABI_OFFSET_CURRENT reads at the position and moves it.
+ *   IO_ERROR, OUT_OF_MEMORY
+ *   WOULD_BLOCK   (cached, no wait) some page is not in memory; nothing was changed
+ */
+size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to);
+size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to);
+/* Into kernel memory, for programs' images. Sleeps. */
+size_result vfs_read_kernel(struct vnode *vnode, uint64_t offset, void *to, uint64_t length);
+/* No wait. The new position. INVALID_ARGUMENT for an unknown whence. */
+size_result vfs_seek(struct object *file, int64_t offset, uint32_t whence);
+
+/* No wait. */
+void vfs_fill_stat(struct object *file_or_directory, struct abi_stat *stat);
+
+/* ---- directories ---- */
+
+/*
+ * Packs struct abi_directory_entry records into `to`, from the cookie on. Answers bytes; 0 at the end.
+ *   OUT_OF_RANGE   not even one record fits
+ */
+size_result vfs_enumerate(struct object *directory, uint64_t cookie, const buffer_pin *to);
+
+/* ---- volumes ---- */
+
+/* Boot. The synthetic root: a read-only directory whose entries are volumes. */
+status vfs_init(void);
+struct vnode *vfs_root(void);
+/* Shows a volume's root directory in the synthetic root as `name`. Takes a reference. ALREADY_EXISTS, OUT_OF_MEMORY */
+status vfs_add_volume(text name, struct vnode *root);
+uint64_t vfs_cache_bytes(void);
