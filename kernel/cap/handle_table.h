@@ -1,0 +1,66 @@
+/*
+ * One process's handles: from 64-bit numbers to capabilities.
+ *
+ * A handle is a slot and a token drawn at random for each insertion, so a guessed, stale or foreign number is
+ * refused. Slots are found through two levels (a directory of chunks), which grow with use, never move and are freed with
+ * the table. Free slots are reused oldest first.
+ *
+ * Context:  any. Never sleeps.
+ * Locking:  LOCK_RANK_HANDLE_TABLE inside each call. Objects are put after it is released.
+ * Cost:     constant; emptying and listing walk the table.
+ */
+#pragma once
+#include "cap/capability.h"
+#include <abi/ops.h>
+#include "sync/spin_lock.h"
+
+#define HANDLE_TABLE_SLOTS_MAX  (1u << ABI_HANDLE_SLOT_BITS)
+#define HANDLE_CHUNK_SLOTS      256u
+#define HANDLE_CHUNKS_MAX       (HANDLE_TABLE_SLOTS_MAX / HANDLE_CHUNK_SLOTS)
+
+struct memory_quota;
+struct handle_chunk;
+
+struct handle_table {
+    struct memory_quota *quota; /* borrowed: chunks are charged to it */
+    uint32_t live_max;          /* the process's handle quota */
+    spin_lock lock;             /* LOCK_RANK_HANDLE_TABLE */
+    struct handle_chunk **chunks GUARDED_BY(lock); /* HANDLE_CHUNKS_MAX pointers, made on first use */
+    uint32_t slot_count GUARDED_BY(lock); /* slots that exist */
+    uint32_t live GUARDED_BY(lock);
+    uint32_t free_first GUARDED_BY(lock); /* queue of free slots; UINT32_MAX: empty */
+    uint32_t free_last GUARDED_BY(lock);
+    bool is_closed GUARDED_BY(lock); /* emptied for good: inserts give INTERRUPTED */
+};
+
+void handle_table_init(struct handle_table *table, struct memory_quota *quota, uint32_t live_max);
+/* Drops every handle and refuses further ones. Task context. Idempotent. */
+void handle_table_empty(struct handle_table *table);
+
+RESULT_TYPE(handle_result, uint64_t);
+/*
+ * A new handle for the capability, whose reference is consumed, also on failure.
+ *   OUT_OF_MEMORY, QUOTA_EXCEEDED, INTERRUPTED (the table was emptied)
+ */
+handle_result handle_table_insert(struct handle_table *table, CONSUMED struct capability *capability);
+
+/*
+ * Finds a capability of one of `kinds` (ABI_KIND_BIT set) with all of `rights` and returns a reference to it.
+ *   INVALID_CAPABILITY      no such handle here
+ *   CAPABILITY_REVOKED
+ *   WRONG_CAPABILITY_TYPE   another kind
+ *   INSUFFICIENT_RIGHTS     *out_detail says which and why
+ */
+capability_result handle_table_find(struct handle_table *table, uint64_t handle, uint32_t kinds,
+                                    uint64_t rights, uint32_t *out_detail);
+
+/* Takes the handle out and returns its capability, reference included; same checks as find. */
+capability_result handle_table_remove(struct handle_table *table, uint64_t handle, uint32_t kinds,
+                                      uint64_t rights, uint32_t *out_detail);
+
+uint32_t handle_table_count(struct handle_table *table);
+/*
+ * Looks at the first live slot at or after *cursor: fills *out_entry (not record_bytes and next_cookie), moves *cursor behind
+ * it. False when there is none.
+ */
+bool handle_table_next(struct handle_table *table, uint32_t *cursor, struct abi_handle_entry *out_entry);

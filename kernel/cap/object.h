@@ -1,0 +1,47 @@
+/*
+ * Kernel objects: what handles name.
+ *
+ * Every object embeds a struct object first or elsewhere, counts its references, and is destroyed by its type's
+ * function at the last put. Ids are unique for the kernel's life.
+ *
+ * Context: get and put from any context, unless the type's destroy needs task context (object_type says);
+ * such objects are put from task context only.
+ */
+#pragma once
+#include "base/owned.h"
+#include "base/status.h"
+#include <stdatomic.h>
+
+struct object;
+
+struct object_type {
+    enum abi_kind kind;
+    /* Rights that make sense for this kind; all handles are cut to them. */
+    uint64_t rights_all;
+    /* Last reference gone: free it. */
+    void (*destroy)(struct object *object);
+};
+
+struct object {
+    const struct object_type *type;
+    _Atomic uint32_t references; /* relaxed up, release down, acquire at zero */
+    uint64_t id;
+};
+
+/* One reference, for the caller. */
+void object_init(struct object *object, const struct object_type *type);
+void object_get(struct object *object);
+void object_put(struct object *object);
+static inline enum abi_kind object_kind(const struct object *object)
+{
+    return object->type->kind;
+}
+
+/* A reference that somebody owns. */
+typedef struct object *object_owner;
+static inline void object_owner_drop(object_owner *owner)
+{
+    if (*owner != nullptr) object_put(*owner);
+}
+/* Objects alive, for leak counts. */
+uint64_t object_count(void);

@@ -1,0 +1,46 @@
+/*
+ * Rings: accept, reserve, dispatch, complete. The memory layout is abi/ring.h.
+ *
+ * The kernel's indices are its own; the shared ones are read as hints, once each, and bounded. A submission is copied once and
+ * judged on the copy. Accepting reserves an op and a completion slot, so completing cannot fail.
+ *
+ * Context:  ring_enter and ring_close: the ring's own thread. Completion: any.
+ * Locking:  LOCK_RANK_RING guards the completion side and the op lists; the submission side belongs to the thread.
+ */
+#pragma once
+#include "ring/op.h"
+
+/* Whose requests these are. Borrowed; outlives the ring. */
+struct ring_environment {
+    struct handle_table *handles;
+    struct buffer_table *buffers;
+    void *process;
+};
+
+/* Boot: the table of 256 rows. */
+void ring_set_operations(const struct op_descriptor *table);
+
+RESULT_TYPE(ring_result, struct ring *);
+/* entries: power of two within ABI_RING_ENTRIES_*. OUT_OF_MEMORY, OUT_OF_RANGE. All memory is charged to the quota. */
+ring_result ring_create(const struct ring_environment *environment, struct memory_quota *quota,
+                        uint32_t entries);
+/* The memory to map read-write into the process: a counted reference stays with the ring. */
+struct buffer *ring_memory(struct ring *ring);
+
+/* ABI_SYSCALL_ENTER. Answers what goes to rax. Waits are interruptible by thread_request_end. */
+uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns);
+
+/*
+ * Accepts nothing more, cancels what is parked, waits until nothing is in flight. Task context. After it only
+ * ring_destroy may be called.
+ */
+void ring_close(struct ring *ring);
+void ring_destroy(struct ring *ring);
+
+struct ring_counts {
+    uint64_t accepted;
+    uint64_t completed;
+    uint64_t entered;
+};
+/* Sums over all rings that ever were. */
+struct ring_counts ring_count_all(void);

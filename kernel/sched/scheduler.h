@@ -1,0 +1,37 @@
+/*
+ * Who runs where: a run queue with 32 priorities per processor, round robin within a priority.
+ *
+ * Context: as said. Locking: LOCK_RANK_RUN_QUEUE inside.
+ * Cost: constant, except for an idle processor's search for work.
+ */
+#pragma once
+#include "sched/thread.h"
+
+/* Boot processor, after the heap and timers: makes the run queues and turns this flow into thread "boot". */
+void scheduler_init(void);
+/* Each other processor, on its own stack, interrupts off: joins and never returns. */
+[[noreturn]] void scheduler_start_processor(uint32_t index);
+
+/* Lets others of the same or higher priority run. Task context, no spin lock held. */
+void scheduler_yield(void);
+/* Runs someone else if the slice is over or someone more urgent is ready. Task context, no spin lock held. */
+void scheduler_preempt_point(void);
+/* The same for the way back to user mode: interrupts are off before and after. */
+void scheduler_return_to_user(void);
+
+/*
+ * Called by wait queues and the like. thread_sleep: the caller has set its state to SLEEPING under the lock that
+ * wakers take and released it; returns when woken. thread_wake: makes a sleeping thread READY, exactly once, on a processor of
+ * the scheduler's choice. `prefer_here` puts it on this processor: for a waker that is about to sleep itself.
+ */
+void thread_prepare_to_sleep(void);
+void thread_sleep(void);
+bool thread_wake(struct thread *thread, bool prefer_here);
+
+/* For statistics. */
+uint64_t scheduler_idle_ns(void);
+uint32_t scheduler_thread_count(void);
+/* Installed by the task layer: called on every switch to a thread with an owner, interrupts off. */
+void scheduler_set_switch_hook(void (*hook)(struct thread *from, struct thread *to));
+/* The thread's user-time changes its priority; takes effect at its next turn. */
+void thread_set_priority(struct thread *thread, uint8_t priority);

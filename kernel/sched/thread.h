@@ -1,0 +1,96 @@
+/*
+ * A thread as the scheduler sees it: a kernel stack, saved registers, a priority and a place in a queue.
+ *
+ *                      thread_start            chosen by a processor
+ *   o --create--> NEW ------------> READY <------------------------> RUNNING
+ *                                     ^        slice ended, yield       |
+ *                                     | thread_wake                     | thread_sleep
+ *                                     +---------- SLEEPING <------------+
+ *                                                                       | thread_exit
+ *                                                                       v
+ *                                                                      DEAD (last put frees it)
+ *
+ * User threads hang what belongs to them on `owner`; the hooks below tell upper layers what they
+ * need to know without the scheduler knowing them.
+ *
+ * Context: task, unless a function says otherwise.
+ */
+#pragma once
+#include "arch/arch/context.h"
+#include "arch/arch/page_table.h"
+#include "base/list.h"
+#include "base/status.h"
+#include "sync/spin_lock.h"
+#include "time/timer_queue.h"
+
+#define THREAD_PRIORITY_COUNT   32u
+#define THREAD_PRIORITY_IDLE    0u
+#define THREAD_PRIORITY_USER    8u  /* of a program that asked for nothing; user priorities are 8..15 */
+#define THREAD_PRIORITY_WORKER  20u /* kernel worker threads */
+#define THREAD_SLICE_NS         10000000u
+
+enum thread_state : uint8_t {
+    THREAD_NEW,
+    THREAD_READY,
+    THREAD_RUNNING,
+    THREAD_SLEEPING,
+    THREAD_DEAD,
+};
+
+struct thread {
+    /* Fixed at creation. */
+    struct thread_context context; /* owned by whoever runs or switches it */
+    void *kernel_stack_top;
+    uint64_t id;
+    char name[32];
+    void *owner;                        /* task layer's; nullptr for kernel threads */
+    const struct page_table *addresses; /* borrowed; nullptr for kernel threads */
+    struct user_state *user;            /* borrowed; nullptr for kernel threads */
+
+    /* Guarded by the run queue's lock of the processor it belongs to. */
+    struct list run_link;
+    enum thread_state state;
+    uint8_t priority;
+    uint32_t cpu; /* whose queue it is in, or where it last ran */
+    uint64_t slice_end_ns;
+
+    _Atomic bool on_cpu;          /* registers not yet saved; release after saving, acquire before running */
+    _Atomic uint32_t references;
+    _Atomic uint64_t runtime_ns;  /* written by the processor that runs it */
+    uint64_t running_since_ns;
+
+    /* Waiting: see wait_queue.h */
+    struct list wait_link;
+    struct timer wait_timer;
+    _Atomic uint32_t wake_reason; /* enum wake_reason */
+    _Atomic bool end_requested;   /* set by thread_request_end; interruptible waits end with INTERRUPTED */
+};
+
+/*
+ * A thread that will run entry(argument) in kernel mode; entry ends with thread_exit(). It holds one reference for
+ * the caller and one for itself. OUT_OF_MEMORY
+ */
+RESULT_TYPE(thread_result, struct thread *);
+struct thread_options {
+    void (*entry)(void *argument);
+    void *argument;
+    const char *name; /* cut at 31 bytes */
+    uint8_t priority;
+    void *owner;
+    const struct page_table *addresses;
+    struct user_state *user;
+    bool is_pinned; /* stays on `cpu` */
+    uint32_t cpu;
+};
+thread_result thread_create(const struct thread_options *options);
+/* NEW -> READY. Once. */
+void thread_start(struct thread *thread);
+void thread_get(struct thread *thread);
+void thread_put(struct thread *thread);
+/* Ends the calling thread. Everything it owned must have been given back; its stack is freed behind it. */
+[[noreturn]] void thread_exit(void);
+/*
+ * Asks a thread to end: an interruptible wait it is in (or enters) returns INTERRUPTED, and the return-to-user hook
+ * sees end_requested. Any context.
+ */
+void thread_request_end(struct thread *thread);

@@ -1,0 +1,33 @@
+/*
+ * Programs in memory, ready to be mapped: loaded once, shared by every process that runs them.
+ *
+ * Read-only segments are mapped by all; writable ones are templates from which each process's private pages are copied on
+ * first touch. Images are found again by the identity and version of the file they came from, and dropped, least recently used
+ * first, when memory is short and nobody runs them.
+ *
+ * Context: task, may sleep. Locking: LOCK_RANK_IMAGE_CACHE inside.
+ */
+#pragma once
+#include "base/status.h"
+#include "base/text.h"
+#include "task/elf.h"
+#include "vm/buffer.h"
+
+/* Where the bytes come from; the ops layer fills it from an open file. */
+struct image_source {
+    uint64_t identity; /* of the file; never reused while the system runs */
+    uint64_t version;  /* changes with the content */
+    uint64_t size_bytes;
+    void *context;
+    /* Reads exactly `length` bytes, or fails. May sleep. */
+    status (*read)(void *context, uint64_t offset, void *to, uint64_t length);
+};
+
+struct image;
+RESULT_TYPE(image_result, struct image *);
+/* One reference. NOT_EXECUTABLE (*out_reason says why), OUT_OF_MEMORY, IO_ERROR */
+image_result image_load(const struct image_source *source, text *out_reason);
+void image_put(struct image *image);
+const struct elf_layout *image_layout(const struct image *image);
+/* The buffer that holds the segment's bytes, from its page boundary. Borrowed. */
+struct buffer *image_segment(const struct image *image, uint32_t index);

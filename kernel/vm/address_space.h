@@ -1,0 +1,63 @@
+/*
+ * What a process sees at which address: an ordered set of regions, each a window onto a buffer.
+ *
+ * Pages are entered into the page table when they are first touched (address_space_fault). Regions do not
+ * overlap and are never writable and executable; neighbours that continue each other are not merged
+ * unless they are the same window.
+ *
+ * Context:  task, interrupts on, no spin lock held: changing calls may sleep and wait for other processors.
+ * Locking:  LOCK_RANK_ADDRESS_SPACE inside.
+ * Cost:     logarithmic in the number of regions, plus the pages affected.
+ */
+#pragma once
+#include "arch/arch/tlb.h"
+#include "sched/mutex.h"
+#include "vm/buffer.h"
+
+#define ADDRESS_SPACE_REGIONS_MAX 4096u
+
+struct address_space;
+RESULT_TYPE(address_space_result, struct address_space *);
+RESULT_TYPE(address_result, user_address);
+
+/* Empty. Counted quota. OUT_OF_MEMORY */
+address_space_result address_space_create(struct memory_quota *quota);
+/* No thread of it may be running in user mode any more. */
+void address_space_destroy(struct address_space *space);
+const struct page_table *address_space_page_table(const struct address_space *space);
+
+struct mapping_request {
+    struct buffer *buffer;   /* counted by the region */
+    uint64_t buffer_offset;  /* page aligned */
+    uint64_t length_bytes;   /* page multiple, not 0, inside the buffer */
+    user_address address;    /* 0: chosen at random where there is room; else page aligned */
+    uint8_t access;          /* ABI_ACCESS_...; 0 makes a reserved hole */
+    uint8_t access_max;      /* what protect may raise it to */
+};
+/*
+ * Answers the address.
+ *   INVALID_ARGUMENT   write with execute, or unaligned
+ *   OUT_OF_RANGE       outside the buffer or ABI_USER_ADDRESS_MIN.._END
+ *   ALREADY_EXISTS     something is mapped in the range asked for
+ *   OUT_OF_MEMORY, QUOTA_EXCEEDED (too many regions)
+ */
+address_result address_space_map(struct address_space *space, const struct mapping_request *request);
+/* NOT_FOUND unless every page of the range is in some region. Splits regions as needed: OUT_OF_MEMORY, QUOTA_EXCEEDED */
+status address_space_unmap(struct address_space *space, user_address address, uint64_t length);
+/* As unmap; PERMISSION_DENIED beyond access_max; INVALID_ARGUMENT for write with execute. */
+status address_space_protect(struct address_space *space, user_address address, uint64_t length,
+                             uint8_t access);
+
+/*
+ * A program touched the address. `access` is what it tried. OK: retry the instruction.
+ *   NOT_FOUND            nothing is mapped there
+ *   PERMISSION_DENIED    mapped, but not for this
+ *   OUT_OF_MEMORY        the page could not be made
+ */
+status address_space_fault(struct address_space *space, user_address address, uint8_t access);
+
+/* Called by the switch hook, interrupts off: this processor starts or stops using the tables. */
+void address_space_activate(struct address_space *space);
+void address_space_deactivate(struct address_space *space);
+/* For listings: number of regions. */
+uint32_t address_space_region_count(struct address_space *space);
