@@ -1,17 +1,44 @@
 /*
  * One accepted submission on its way to its completion.
  *
- *      accept                 handler says done or failed
- *   o --------> RUNNING -----------------------------------> completion written
- *                  |                                               ^
- *                  | handler says pending                          | op_complete(), any CPU
- *                  +--------------------> PENDING -----------------+
+ *              accept             handler answers done or failed
+ *     FREE ------------> RUNNING ------------------------------------> completion written --> FREE
+ *                         |    \                                              ^
+ *      handler answers    |     \ op_complete() before the handler returned   |
+ *      pending            v      +------------------------------------> FINISHED
+ *                      PENDING ----- op_complete() -------------------------> ^
+ *                       |   ^                                                 |
+ *      ring closes, or  |   | cancel() found that somebody                    | op_complete(), by
+ * cancel() deadline passed  v   | else is about to complete                       | or by that
+ * somebody CANCELLING ----------------------------------------------+
  *
- * Ops live in an array that belongs to the ring, as many as it has completion entries, so accepting
- * allocates nothing. What an op pins (capability, buffer) is dropped before its completion can be seen.
+ * Who may touch an op: its handler while it is RUNNING; then exactly one party, the one that will
+ * call op_complete(), once. The ring layer does the rest.
  *
- * A pending op is exactly one party's: whoever will call op_complete, once. An op that waits for something that may
- * never happen is *parked* with a cancel function, so that its ring can be closed.
+ * Waiting. A handler whose operation waits for something that may never happen hands the op to the
+ * *source* of that event (a list of waiters, under the source's own lock) and answers op_park(op,
+ * cancel, limit). Two parties then compete:
+ *
+ *   - the source: takes the op out of its list, under its lock, then calls op_complete();
+ *   - cancel(op, why): called when the ring closes (INTERRUPTED, task context) or `limit` passes
+ * (TIMED_OUT, interrupt context). It tries to take the op out of the source's list, under the
+ * source's lock. If it was there, cancel completes the op. If not, the source is completing it and
+ * cancel does nothing.
+ *
+ * The source's lock thus decides, and exactly one of them completes. The ring layer promises that
+ * an op and what it pins stay valid for the whole of cancel(), even if the source completes it
+ * meanwhile; that calls of cancel for one op never overlap; and that none comes after
+ * op_complete(). A source that puts an op back into its list instead of completing it looks at
+ * op_cancel_reason() afterwards: cancel may have come in between and found nothing.
+ *
+ * Only a handler parks, on the ring's own thread. What runs on a worker (op_defer) ends by itself:
+ * disks and the like have time limits. Closing a ring waits for it.
+ *
+ * What an op pins (capability, buffer) is dropped before its completion can be seen. Where
+ * op_complete() is called with interrupts off, so that objects cannot be put, an op that pins
+ * something finishes on a worker thread; it carries its own work item.
+ *
+ * Context: as each function says. Cost: constant; a completion in place takes no lock.
  */
 #pragma once
 #include "base/list.h"
@@ -27,7 +54,7 @@ struct ring;
 
 /* What a handler answers: 16 bytes, in registers. */
 typedef struct [[nodiscard]] op_outcome {
-    uint32_t code;   /* enum status_code, or OP_CODE_PENDING */
+    uint32_t code; /* enum status_code, or OP_CODE_PENDING */
     uint32_t detail;
     uint64_t value;
 } op_outcome;
@@ -56,11 +83,15 @@ static inline op_outcome op_result(status outcome, uint64_t value)
 }
 
 /*
- * Runs an operation whose table checks have passed: fields not defined are zero, `op->capability` has the kind and the
- * rights, `op->pin` is the span. Task context, on the ring's thread: it must not sleep, except for a mutex that is held briefly;
- * what waits goes to a worker (op_defer) or is parked.
+ * Runs an operation whose table checks have passed: fields not defined are zero, `op->capability`
+ * has the kind and the rights, `op->pin` is the span. Task context, on the ring's thread: it must
+ * not sleep, except for a mutex that is held briefly; what waits goes to a worker (op_defer) or is
+ * parked (op_park).
  */
 typedef op_outcome op_handler(struct op *op);
+
+/* Takes a parked op back; see above. Any context, no spin lock held. */
+typedef void op_cancel(struct op *op, status why);
 
 enum op_buffer_use : uint8_t {
     OP_BUFFER_NONE,
@@ -69,34 +100,66 @@ enum op_buffer_use : uint8_t {
     OP_BUFFER_OUT_MAYBE,
     OP_BUFFER_WORD,
 };
-#define OP_FIELD_OFFSET 1u
-#define OP_FIELD_ARG0   2u
-#define OP_FIELD_ARG1   4u
 
 /* A row of the dispatch table, made from ops.def. */
 struct op_descriptor {
-    op_handler *handler; /* nullptr: no such operation */
+    /* Bits of the submission, seen as eight words, that must be zero: fields and flags the
+     * operation does not define. */
+    uint64_t forbidden[8];
+    op_handler *handler;
     uint64_t rights;
-    uint32_t kinds; /* 0: the capability field must be zero */
+    uint32_t kinds; /* 0: takes no capability */
     uint32_t flags_known;
     uint8_t buffer_use; /* enum op_buffer_use */
-    uint8_t fields;     /* OP_FIELD_... */
+    /* The handle leaves the table when the common checks have passed, whatever the handler then
+     * answers. */
     bool consumes_capability;
     const char *name; /* a literal, for people */
 };
 
+enum op_state : uint32_t {
+    OP_FREE,
+    OP_RUNNING,
+    OP_PENDING,
+    OP_CANCELLING,
+    OP_FINISHED,
+};
+
 struct op {
     struct abi_submission submission; /* our copy: the program can rewrite the ring while we run */
-    struct ring *ring;
+    struct ring *ring;                /* fixed */
     struct capability *capability;    /* counted; nullptr when the operation takes none */
     buffer_pin pin;
-    struct list link;                 /* in the ring's list of free ops, or of ops in flight that pend */
-    _Atomic(void (*)(struct op *)) cancel; /* set while parked */
-    union {                           /* of whoever has the op while it pends */
-        struct work work;
-        uint64_t scratch[24];
+
+    /* The ring layer's. */
+    _Atomic(enum op_state) state; /* release into PENDING and FINISHED, acquire out of them */
+    _Atomic(enum status_code) cancel_reason;
+    op_cancel *cancel; /* written while RUNNING */
+    uint64_t limit_ns; /* written while RUNNING; UINT64_MAX: no timer */
+    struct timer timer;
+    struct work work;
+    op_handler *deferred;
+    op_outcome outcome;   /* from op_complete() until the completion is written */
+    struct op *next_free; /* guarded by the ring's lock */
+
+    /* Of whoever has the op while it pends: an end_watch, a console_wait, ... The ring layer does
+     * not touch it. */
+    union {
+        uint64_t scratch[16];
     } use;
 };
+
+/* The operation's own state, in the op. `op_use(op, struct sleeper)` is a pointer to that type. */
+#define op_use(op, type)                                                            \
+    ({                                                                              \
+        static_assert(sizeof(type) <= sizeof((op)->use) && alignof(type) <= 8, ""); \
+        (type *)(void *)&(op)->use;                                                 \
+    })
+/* And back, from a pointer that op_use gave. */
+static inline struct op *op_of_use(void *use)
+{
+    return (struct op *)(void *)((char *)use - offsetof(struct op, use));
+}
 
 static inline struct object *op_object(const struct op *op)
 {
@@ -108,22 +171,32 @@ void *op_process(const struct op *op);
 struct handle_table *op_handles(const struct op *op);
 struct buffer_table *op_buffers(const struct op *op);
 
-/* Completes a pending op. Any context and processor; once. The op is the ring's again. */
+/*
+ * Completes an op that its handler has handed on, once. The op is the ring's again.
+ * Any context and processor, with no spin lock held; the handler need not have returned.
+ */
 void op_complete(struct op *op, op_outcome outcome);
 
 /*
- * Runs `function(op)` on a kernel worker thread, where it may sleep; its outcome completes the op, unless it is pending again.
- * Answers op_pending(), for `return op_defer(...)`.
+ * Runs `function(op)` on a kernel worker thread, where it may sleep; what it answers completes the
+ * op, unless that is pending: then it has handed the op on. Answers op_pending(), for `return
+ * op_defer(...)`. From a handler, or from whoever has the op, in any context.
  */
 op_outcome op_defer(struct op *op, op_handler *function);
 
 /*
- * Before waiting for something that may never happen: `cancel(op)` will be called in task context if the ring closes first, and must
- * bring about op_complete(INTERRUPTED) soon, unless it finds that the op is being completed already. Whoever completes the op
- * calls op_unpark() first and must not touch it when that answers false... see ring/op.c for the protocol.
- * Answers false when the ring is closing: then nothing is parked and the handler answers INTERRUPTED.
+ * For `return op_park(...)` in a handler that has handed the op to a source; see above. `limit` may
+ * be in the past or never.
  */
-bool op_park(struct op *op, void (*cancel)(struct op *op));
+op_outcome op_park(struct op *op, op_cancel *cancel, deadline limit);
 
-/* Inserts the capability (consumed) into the process's table: the usual end of an operation that yields a handle. */
+/*
+ * OK, or why the op has been cancelled. For a source that put the op back into its list, and for
+ * long operations on a worker, which may look between steps and give up early. Whoever has the op;
+ * any context.
+ */
+status op_cancel_reason(const struct op *op);
+
+/* Inserts the capability (consumed) into the process's table: the usual end of an operation that
+ * yields a handle. */
 op_outcome op_yield_handle(struct op *op, CONSUMED struct capability *capability);

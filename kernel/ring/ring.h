@@ -1,11 +1,13 @@
 /*
  * Rings: accept, reserve, dispatch, complete. The memory layout is abi/ring.h.
  *
- * The kernel's indices are its own; the shared ones are read as hints, once each, and bounded. A submission is copied once and
- * judged on the copy. Accepting reserves an op and a completion slot, so completing cannot fail.
+ * The kernel's indices are its own; the shared ones are read as hints, once for each system call,
+ * and bounded. A submission is copied once and judged on the copy. Accepting reserves an op and a
+ * completion slot, so completing cannot fail: accepted - reaped <= completion entries, always.
  *
  * Context:  ring_enter and ring_close: the ring's own thread. Completion: any.
- * Locking:  LOCK_RANK_RING guards the completion side and the op lists; the submission side belongs to the thread.
+ * Locking:  LOCK_RANK_RING guards the completion side and the free ops; the submission side belongs
+ * to the thread. See "Locking" in ring.c for the path that needs no lock.
  */
 #pragma once
 #include "ring/op.h"
@@ -17,22 +19,29 @@ struct ring_environment {
     void *process;
 };
 
-/* Boot: the table of 256 rows. */
-void ring_set_operations(const struct op_descriptor *table);
+#define RING_OPERATIONS 256u
+
+/* Boot, after worker_init: rows by operation number, nullptr where there is none. OUT_OF_MEMORY */
+status ring_init(const struct op_descriptor *const rows[RING_OPERATIONS]);
 
 RESULT_TYPE(ring_result, struct ring *);
-/* entries: power of two within ABI_RING_ENTRIES_*. OUT_OF_MEMORY, OUT_OF_RANGE. All memory is charged to the quota. */
+/* entries: power of two within ABI_RING_ENTRIES_*. OUT_OF_MEMORY, OUT_OF_RANGE. All memory is
+ * charged to the quota. */
 ring_result ring_create(const struct ring_environment *environment, struct memory_quota *quota,
                         uint32_t entries);
-/* The memory to map read-write into the process: a counted reference stays with the ring. */
+/* The memory to map read-write into the process. Borrowed from the ring. */
 struct buffer *ring_memory(struct ring *ring);
 
-/* ABI_SYSCALL_ENTER. Answers what goes to rax. Waits are interruptible by thread_request_end. */
+/*
+ * ABI_SYSCALL_ENTER. Answers what goes to rax: OK, QUEUE_FULL or TIMED_OUT, and how many were
+ * accepted. Waits are interruptible by thread_request_end; the answer is then INTERRUPTED, which no
+ * program sees.
+ */
 uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns);
 
 /*
- * Accepts nothing more, cancels what is parked, waits until nothing is in flight. Task context. After it only
- * ring_destroy may be called.
+ * Accepts nothing more, cancels what is parked, waits until nothing is in flight. Task context, on
+ * the ring's thread or when that has never run. After it only ring_destroy may be called.
  */
 void ring_close(struct ring *ring);
 void ring_destroy(struct ring *ring);

@@ -1,0 +1,59 @@
+/*
+ * Operations: what a submission of each kind does. The only code that knows rings and everything
+ * else.
+ *
+ * dispatch.c makes the table from abi/ops.def; every operation there has a handler `op_NAME`
+ * declared here. Operations on several kinds of object are switched by kind in stream.c (read,
+ * write), enumerate.c and stat.c, and end in one of the functions below. A handler finds its
+ * arguments in op->submission, checked as ops.def says.
+ *
+ * Context: task, on the ring's thread; see op_handler in ring/op.h.
+ */
+#pragma once
+#include "ring/ring.h"
+
+#define OP(number, NAME, name, ...) op_handler op_##name;
+#include <abi/ops.def>
+#undef OP
+
+/* Boot, after worker_init and process_init: rings, the table, the system calls. OUT_OF_MEMORY */
+status ops_init(void);
+
+/* The system object: the machine, for handles of kind SYSTEM. Borrowed; lives as long as the
+ * kernel. */
+struct object *system_object(void);
+
+/* ---- parts of operations, by kind ---- */
+
+/* file.c */
+op_handler op_read_file;
+op_handler op_write_file;
+op_handler op_enumerate_directory;
+/* The part after the common one; the common part is filled, size_bytes is theirs too. Never sleeps.
+ */
+void stat_file(struct object *file, struct abi_stat *stat);
+void stat_directory(struct object *directory, struct abi_stat *stat);
+
+/* console.c */
+op_handler op_read_console;
+op_handler op_write_console;
+
+/* process.c */
+op_handler op_enumerate_process; /* its handles: struct abi_handle_entry */
+op_handler op_enumerate_system;  /* its processes: struct abi_process_entry */
+void stat_process(struct object *process, struct abi_stat *stat);
+
+/* system.c */
+void stat_system(struct object *system, struct abi_stat *stat);
+
+/* memory.c */
+void stat_buffer(struct object *buffer, struct abi_stat *stat);
+
+/* ---- helpers ---- */
+
+/*
+ * Copies a result struct to the start of the op's span, cut to it. Answers the bytes written, or
+ * OUT_OF_MEMORY. OUT_OF_RANGE when the span is shorter than minimum_bytes.
+ */
+op_outcome op_answer_bytes(struct op *op, const void *bytes, uint64_t length,
+                           uint64_t minimum_bytes);
