@@ -60,9 +60,10 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
             -Wvla -Wswitch -Wimplicit-fallthrough -Wthread-safety -Werror
 COMMON   := -std=gnu23 -g -ffile-prefix-map=$(CURDIR)=. -fdebug-compilation-dir=. $(WARNINGS)
 
-KERNEL_INCLUDES := -Ikernel -Iabi -Iboot
+# Each implementation of kernel/arch/arch brings the inline parts of the contract.
+KERNEL_INCLUDES := -Ikernel -Iabi -Iboot -Ikernel/arch/x86_64/include
 USER_INCLUDES   := -Iuser -Iabi
-HOST_INCLUDES   := $(KERNEL_INCLUDES) -Itests
+HOST_INCLUDES   := -Ikernel -Iabi -Iboot -Ikernel/arch/host/include -Itests
 
 VARIANT := release
 KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(COMMON) -O2 -ffreestanding -fPIE -fvisibility=hidden \
@@ -232,7 +233,7 @@ $(BUILD)/unit/%.log: $(BUILD)/unit/%
 
 HOST_TEST_NAMES := $(HOST_TESTS:.c=)
 unit: $(HOST_TEST_NAMES:%=$(BUILD)/unit/%.log)
-unit-%: $(BUILD)/unit/%
+$(HOST_TEST_NAMES:%=unit-%): unit-%: $(BUILD)/unit/%
 	$<
 
 $(BUILD)/fuzzers/%: $(BUILD)/fuzz/tests/fuzz/%.c.o $(BUILD)/fuzz/tests/support/allocation.c.o \

@@ -21,28 +21,18 @@ static uint64_t *table_of(uint64_t entry)
     return (uint64_t *)(entry & ENTRY_ADDRESS); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* Turns a large page into a table of small ones that map the same. */
-static bool split(struct page_tables *tables, uint64_t *entry)
-{
-    uint64_t *table = take_table(tables);
-    if (!table) return false;
-    for (uint64_t i = 0; i < 512; i++)
-        table[i] = (*entry & ~ENTRY_LARGE) + i * PAGE_BYTES;
-    *entry = (uint64_t)table | ENTRY_PRESENT | ENTRY_WRITABLE;
-    return true;
-}
-
-/* The entry for an address at `level` (0: small pages), with the tables above it; or nullptr. */
+/*
+ * The entry that decides about an address: at `level` (0: small pages), with the tables above it,
+ * or that of a large page which covers it already. nullptr when there is no page for a table.
+ */
 static uint64_t *entry_at(struct page_tables *tables, uint64_t address, uint32_t level)
 {
     if (!tables->root) tables->root = take_table(tables);
     uint64_t *table = tables->root;
     for (uint32_t at = 3; table; at--) {
         uint64_t *entry = &table[(address >> (12 + 9 * at)) & 511];
-        if (at == level) return entry;
-        if (*entry & ENTRY_LARGE) {
-            if (!split(tables, entry)) return nullptr;
-        } else if (!(*entry & ENTRY_PRESENT)) {
+        if (at == level || (*entry & ENTRY_LARGE)) return entry;
+        if (!(*entry & ENTRY_PRESENT)) {
             uint64_t *below = take_table(tables);
             if (!below) return nullptr;
             /* Access is decided by the last level alone. */
@@ -67,12 +57,8 @@ bool page_tables_map(struct page_tables *tables, uint64_t virtual_start, uint64_
         if (fits) {
             uint64_t *entry = entry_at(tables, address, 1);
             if (!entry) return false;
-            if (!(*entry & ENTRY_PRESENT)) {
-                *entry = target | flags | ENTRY_LARGE;
-                done += LARGE_PAGE_BYTES;
-                continue;
-            }
-            if (*entry & ENTRY_LARGE) { /* mapped before, all of it */
+            if (!(*entry & ENTRY_PRESENT)) *entry = target | flags | ENTRY_LARGE;
+            if (*entry & ENTRY_LARGE) {
                 done += LARGE_PAGE_BYTES;
                 continue;
             }
