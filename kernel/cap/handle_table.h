@@ -1,9 +1,10 @@
 /*
  * One process's handles: from 64-bit numbers to capabilities.
  *
- * A handle is a slot and a token drawn at random for each insertion, so a guessed, stale or foreign number is
- * refused. Slots are found through two levels (a directory of chunks), which grow with use, never move and are freed with
- * the table. Free slots are reused oldest first.
+ * A handle is a slot and a token drawn at random for each insertion, so a guessed, stale or foreign
+ * number is refused. Slots are found through two levels, a directory of chunks; both grow with use
+ * and are freed with the table. Slots that were never used are preferred while a chunk has some;
+ * then free ones are reused oldest first.
  *
  * Context:  any. Never sleeps.
  * Locking:  LOCK_RANK_HANDLE_TABLE inside each call. Objects are put after it is released.
@@ -11,22 +12,24 @@
  */
 #pragma once
 #include "cap/capability.h"
-#include <abi/ops.h>
 #include "sync/spin_lock.h"
+#include <abi/ops.h>
 
-#define HANDLE_TABLE_SLOTS_MAX  (1u << ABI_HANDLE_SLOT_BITS)
-#define HANDLE_CHUNK_SLOTS      256u
-#define HANDLE_CHUNKS_MAX       (HANDLE_TABLE_SLOTS_MAX / HANDLE_CHUNK_SLOTS)
+#define HANDLE_TABLE_SLOTS_MAX (1u << ABI_HANDLE_SLOT_BITS)
+#define HANDLE_CHUNK_SLOTS     256u
+#define HANDLE_CHUNKS_MAX      (HANDLE_TABLE_SLOTS_MAX / HANDLE_CHUNK_SLOTS)
 
 struct memory_quota;
 struct handle_chunk;
 
 struct handle_table {
-    struct memory_quota *quota; /* borrowed: chunks are charged to it */
-    uint32_t live_max;          /* the process's handle quota */
-    spin_lock lock;             /* LOCK_RANK_HANDLE_TABLE */
-    struct handle_chunk **chunks GUARDED_BY(lock); /* HANDLE_CHUNKS_MAX pointers, made on first use */
-    uint32_t slot_count GUARDED_BY(lock); /* slots that exist */
+    struct memory_quota *quota;                    /* borrowed: chunks are charged to it */
+    uint32_t live_max;                             /* the process's handle quota */
+    spin_lock lock;                                /* LOCK_RANK_HANDLE_TABLE */
+    struct handle_chunk **chunks GUARDED_BY(lock); /* the directory: grows by doubling */
+    uint32_t chunk_capacity GUARDED_BY(lock);      /* pointers in the directory */
+    uint32_t chunk_count GUARDED_BY(lock);         /* chunks that exist */
+    uint32_t slot_count GUARDED_BY(lock);          /* slots that were ever filled */
     uint32_t live GUARDED_BY(lock);
     uint32_t free_first GUARDED_BY(lock); /* queue of free slots; UINT32_MAX: empty */
     uint32_t free_last GUARDED_BY(lock);
@@ -42,12 +45,12 @@ RESULT_TYPE(handle_result, uint64_t);
  * A new handle for the capability, whose reference is consumed, also on failure.
  *   OUT_OF_MEMORY, QUOTA_EXCEEDED, INTERRUPTED (the table was emptied)
  */
-handle_result handle_table_insert(struct handle_table *table, CONSUMED struct capability *capability);
+handle_result handle_table_insert(struct handle_table *table,
+                                  CONSUMED struct capability *capability);
 
 /*
- * Finds a capability of one of `kinds` (ABI_KIND_BIT set) with all of `rights` and returns a reference to it.
- *   INVALID_CAPABILITY      no such handle here
- *   CAPABILITY_REVOKED
+ * Finds a capability of one of `kinds` (ABI_KIND_BIT set) with all of `rights` and returns a
+ * reference to it. INVALID_CAPABILITY      no such handle here CAPABILITY_REVOKED
  *   WRONG_CAPABILITY_TYPE   another kind
  *   INSUFFICIENT_RIGHTS     *out_detail says which and why
  */
@@ -59,8 +62,11 @@ capability_result handle_table_remove(struct handle_table *table, uint64_t handl
                                       uint64_t rights, uint32_t *out_detail);
 
 uint32_t handle_table_count(struct handle_table *table);
+/* Live handles of all tables. */
+uint64_t handle_count_all(void);
 /*
- * Looks at the first live slot at or after *cursor: fills *out_entry (not record_bytes and next_cookie), moves *cursor behind
- * it. False when there is none.
+ * Looks at the first live slot at or after *cursor: fills *out_entry (not record_bytes and
+ * next_cookie), moves *cursor behind it. False when there is none.
  */
-bool handle_table_next(struct handle_table *table, uint32_t *cursor, struct abi_handle_entry *out_entry);
+bool handle_table_next(struct handle_table *table, uint32_t *cursor,
+                       struct abi_handle_entry *out_entry);

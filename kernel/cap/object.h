@@ -1,11 +1,11 @@
 /*
  * Kernel objects: what handles name.
  *
- * Every object embeds a struct object first or elsewhere, counts its references, and is destroyed by its type's
- * function at the last put. Ids are unique for the kernel's life.
+ * Every object embeds a struct object first or elsewhere, counts its references, and is destroyed
+ * by its type's function at the last put. Ids are unique for the kernel's life.
  *
- * Context: get and put from any context, unless the type's destroy needs task context (object_type says);
- * such objects are put from task context only.
+ * Context: get and put from any context, unless the type's destroy needs task context (object_type
+ * says); such objects are put from task context only.
  */
 #pragma once
 #include "base/owned.h"

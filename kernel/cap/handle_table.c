@@ -1,0 +1,288 @@
+/*
+ * Slots in chunks, tokens at random.
+ *
+ * Locking: the table's lock covers every look at a slot. What a call drops (capabilities, chunks)
+ * it first takes out under the lock and puts behind it, because a put may destroy an object.
+ */
+#include "cap/handle_table.h"
+#include "debug/assert.h"
+#include "mm/heap.h"
+#include "mm/quota.h"
+#include "random/random.h"
+
+static constexpr uint32_t SLOT_NONE = UINT32_MAX;
+static constexpr uint32_t DIRECTORY_FIRST = 4;
+
+struct handle_slot {
+    struct capability *capability; /* counted; nullptr: free */
+    union {
+        uint64_t token;     /* while filled; never zero */
+        uint32_t next_free; /* while free */
+    };
+};
+
+struct handle_chunk {
+    struct handle_slot slots[HANDLE_CHUNK_SLOTS];
+};
+static_assert(sizeof(struct handle_chunk) == 4096, "one page of slots");
+
+/* Relaxed: a statistic. */
+static _Atomic uint64_t handles_alive;
+
+uint64_t handle_count_all(void)
+{
+    return atomic_load_explicit(&handles_alive, memory_order_relaxed);
+}
+
+void handle_table_init(struct handle_table *table, struct memory_quota *quota, uint32_t live_max)
+{
+    *table = (struct handle_table){
+        .quota = quota,
+        .live_max = live_max < HANDLE_TABLE_SLOTS_MAX ? live_max : HANDLE_TABLE_SLOTS_MAX,
+        .lock = SPIN_LOCK_INIT(LOCK_RANK_HANDLE_TABLE),
+        .free_first = SLOT_NONE,
+        .free_last = SLOT_NONE,
+    };
+}
+
+static struct handle_slot *slot_at_locked(struct handle_table *table, uint32_t index)
+    REQUIRES(table->lock)
+{
+    return &table->chunks[index / HANDLE_CHUNK_SLOTS]->slots[index % HANDLE_CHUNK_SLOTS];
+}
+
+static uint64_t directory_bytes(uint32_t capacity)
+{
+    return capacity * sizeof(struct handle_chunk *);
+}
+
+static void *charged_take(struct memory_quota *quota, uint64_t bytes)
+{
+    if (!is_ok(memory_quota_charge(quota, bytes))) return nullptr;
+    void *memory = heap_take(bytes);
+    if (memory == nullptr) memory_quota_uncharge(quota, bytes);
+    return memory;
+}
+
+static void charged_give(struct memory_quota *quota, void *memory, uint64_t bytes)
+{
+    if (memory == nullptr) return;
+    heap_give(memory);
+    memory_quota_uncharge(quota, bytes);
+}
+
+static status grow_directory_locked(struct handle_table *table) REQUIRES(table->lock)
+{
+    uint32_t capacity = table->chunk_capacity == 0 ? DIRECTORY_FIRST : 2 * table->chunk_capacity;
+    struct handle_chunk **larger = charged_take(table->quota, directory_bytes(capacity));
+    if (larger == nullptr) return FAIL(OUT_OF_MEMORY);
+    for (uint32_t i = 0; i < table->chunk_count; i++)
+        larger[i] = table->chunks[i];
+    charged_give(table->quota, table->chunks, directory_bytes(table->chunk_capacity));
+    table->chunks = larger;
+    table->chunk_capacity = capacity;
+    return OK;
+}
+
+static status grow_locked(struct handle_table *table) REQUIRES(table->lock)
+{
+    ASSERT(table->chunk_count < HANDLE_CHUNKS_MAX); /* live_max keeps it so */
+    if (table->chunk_count == table->chunk_capacity) TRY(grow_directory_locked(table));
+    struct handle_chunk *chunk = charged_take(table->quota, sizeof(struct handle_chunk));
+    if (chunk == nullptr) return FAIL(OUT_OF_MEMORY);
+    table->chunks[table->chunk_count++] = chunk;
+    return OK;
+}
+
+RESULT_TYPE(slot_result, uint32_t);
+
+static slot_result take_slot_locked(struct handle_table *table) REQUIRES(table->lock)
+{
+    if (table->slot_count == table->chunk_count * HANDLE_CHUNK_SLOTS) {
+        uint32_t oldest = table->free_first;
+        if (oldest != SLOT_NONE) {
+            table->free_first = slot_at_locked(table, oldest)->next_free;
+            if (table->free_first == SLOT_NONE) table->free_last = SLOT_NONE;
+            return (slot_result){.value = oldest};
+        }
+        TRY_AS(slot_result, grow_locked(table));
+    }
+    return (slot_result){.value = table->slot_count++};
+}
+
+static void give_slot_locked(struct handle_table *table, uint32_t index) REQUIRES(table->lock)
+{
+    struct handle_slot *slot = slot_at_locked(table, index);
+    slot->capability = nullptr;
+    slot->next_free = SLOT_NONE;
+    if (table->free_last == SLOT_NONE)
+        table->free_first = index;
+    else
+        slot_at_locked(table, table->free_last)->next_free = index;
+    table->free_last = index;
+}
+
+static uint64_t fresh_token(void)
+{
+    uint64_t token;
+    do
+        token = random_number() >> ABI_HANDLE_SLOT_BITS;
+    while (token == 0); /* no handle is zero */
+    return token;
+}
+
+static handle_result insert_locked(struct handle_table *table, struct capability *capability,
+                                   uint64_t token) REQUIRES(table->lock)
+{
+    if (table->is_closed) return (handle_result){.status = FAIL(INTERRUPTED)};
+    if (table->live >= table->live_max) return (handle_result){.status = FAIL(QUOTA_EXCEEDED)};
+    slot_result taken = take_slot_locked(table);
+    TRY_AS(handle_result, taken.status);
+    *slot_at_locked(table, taken.value) =
+        (struct handle_slot){.capability = capability, .token = token};
+    table->live++;
+    return (handle_result){.value = token << ABI_HANDLE_SLOT_BITS | taken.value};
+}
+
+handle_result handle_table_insert(struct handle_table *table,
+                                  CONSUMED struct capability *capability)
+{
+    uint64_t token = fresh_token();
+    spin_acquire(&table->lock);
+    handle_result made = insert_locked(table, capability, token);
+    spin_release(&table->lock);
+    if (is_ok(made.status))
+        atomic_fetch_add_explicit(&handles_alive, 1, memory_order_relaxed);
+    else
+        capability_put(capability);
+    return made;
+}
+
+/* The slot a handle names, or nullptr for a number that names none. */
+static struct handle_slot *look_up_locked(struct handle_table *table, uint64_t handle)
+    REQUIRES(table->lock)
+{
+    uint32_t index = (uint32_t)(handle & ABI_HANDLE_SLOT_MASK);
+    if (index >= table->slot_count) return nullptr;
+    struct handle_slot *slot = slot_at_locked(table, index);
+    if (slot->capability == nullptr || slot->token != handle >> ABI_HANDLE_SLOT_BITS)
+        return nullptr;
+    return slot;
+}
+
+static status check(const struct capability *capability, uint32_t kinds, uint64_t rights,
+                    uint32_t *out_detail)
+{
+    /* Pairs with the release of whoever revokes. */
+    if (atomic_load_explicit(&capability->is_revoked, memory_order_acquire))
+        return FAIL(CAPABILITY_REVOKED);
+    if ((kinds >> object_kind(capability->object) & 1) == 0) return FAIL(WRONG_CAPABILITY_TYPE);
+    if ((rights & ~capability->rights) == 0) return OK;
+    *out_detail = capability_explain(capability, rights);
+    return FAIL(INSUFFICIENT_RIGHTS);
+}
+
+capability_result handle_table_find(struct handle_table *table, uint64_t handle, uint32_t kinds,
+                                    uint64_t rights, uint32_t *out_detail)
+{
+    capability_result found = {.status = FAIL(INVALID_CAPABILITY)};
+    spin_acquire(&table->lock);
+    struct handle_slot *slot = look_up_locked(table, handle);
+    if (slot != nullptr) {
+        found.status = check(slot->capability, kinds, rights, out_detail);
+        if (is_ok(found.status)) {
+            capability_get(slot->capability);
+            found.value = slot->capability;
+        }
+    }
+    spin_release(&table->lock);
+    return found;
+}
+
+capability_result handle_table_remove(struct handle_table *table, uint64_t handle, uint32_t kinds,
+                                      uint64_t rights, uint32_t *out_detail)
+{
+    capability_result removed = {.status = FAIL(INVALID_CAPABILITY)};
+    spin_acquire(&table->lock);
+    struct handle_slot *slot = look_up_locked(table, handle);
+    if (slot != nullptr) {
+        removed.status = check(slot->capability, kinds, rights, out_detail);
+        if (is_ok(removed.status)) {
+            removed.value = slot->capability;
+            give_slot_locked(table, (uint32_t)(handle & ABI_HANDLE_SLOT_MASK));
+            table->live--;
+            atomic_fetch_sub_explicit(&handles_alive, 1, memory_order_relaxed);
+        }
+    }
+    spin_release(&table->lock);
+    return removed;
+}
+
+uint32_t handle_table_count(struct handle_table *table)
+{
+    spin_acquire(&table->lock);
+    uint32_t live = table->live;
+    spin_release(&table->lock);
+    return live;
+}
+
+bool handle_table_next(struct handle_table *table, uint32_t *cursor,
+                       struct abi_handle_entry *out_entry)
+{
+    bool is_found = false;
+    spin_acquire(&table->lock);
+    for (uint32_t index = *cursor; index < table->slot_count && !is_found; index++) {
+        const struct handle_slot *slot = slot_at_locked(table, index);
+        const struct capability *capability = slot->capability;
+        if (capability == nullptr) continue;
+        const struct object *object = capability->object;
+        *out_entry = (struct abi_handle_entry){
+            .kind = object_kind(object),
+            .handle = slot->token << ABI_HANDLE_SLOT_BITS | index,
+            .rights = capability->rights,
+            .object_id = object->id,
+            .derivation_step = capability->step,
+            .references = atomic_load_explicit(&object->references, memory_order_relaxed),
+        };
+        *cursor = index + 1;
+        is_found = true;
+    }
+    spin_release(&table->lock);
+    return is_found;
+}
+
+/* Puts what the slots of the chunks hold, then the chunks. */
+static void drop_chunks(struct handle_table *table, struct handle_chunk **chunks,
+                        uint32_t chunk_count, uint32_t slot_count)
+{
+    for (uint32_t index = 0; index < slot_count; index++) {
+        struct handle_slot *slot =
+            &chunks[index / HANDLE_CHUNK_SLOTS]->slots[index % HANDLE_CHUNK_SLOTS];
+        if (slot->capability == nullptr) continue;
+        capability_put(slot->capability);
+        atomic_fetch_sub_explicit(&handles_alive, 1, memory_order_relaxed);
+    }
+    for (uint32_t i = 0; i < chunk_count; i++)
+        charged_give(table->quota, chunks[i], sizeof(struct handle_chunk));
+}
+
+void handle_table_empty(struct handle_table *table)
+{
+    spin_acquire(&table->lock);
+    struct handle_chunk **chunks = table->chunks;
+    uint32_t capacity = table->chunk_capacity;
+    uint32_t chunk_count = table->chunk_count;
+    uint32_t slot_count = table->slot_count;
+    table->chunks = nullptr;
+    table->chunk_capacity = 0;
+    table->chunk_count = 0;
+    table->slot_count = 0;
+    table->live = 0;
+    table->free_first = SLOT_NONE;
+    table->free_last = SLOT_NONE;
+    table->is_closed = true;
+    spin_release(&table->lock);
+
+    drop_chunks(table, chunks, chunk_count, slot_count);
+    charged_give(table->quota, chunks, directory_bytes(capacity));
+}

@@ -1,0 +1,3 @@
+KERNEL_SOURCES += kernel/cap/capability.c kernel/cap/handle_table.c kernel/cap/object.c
+HOST_SOURCES   += kernel/cap/capability.c kernel/cap/handle_table.c kernel/cap/object.c
+HOST_TESTS     += kernel/cap/capability_test.c kernel/cap/handle_table_test.c

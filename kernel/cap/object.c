@@ -1,0 +1,42 @@
+/* Reference counts and identities of kernel objects. */
+#include "cap/object.h"
+#include "debug/assert.h"
+
+/* Relaxed throughout: both are counters that order nothing. */
+static _Atomic uint64_t ids_given;
+static _Atomic uint64_t objects_alive;
+
+/* A count that has come this far was leaked to; one more turn and it would wrap to a use after
+ * free. */
+static constexpr uint32_t REFERENCES_MAX = UINT32_MAX / 2;
+
+void object_init(struct object *object, const struct object_type *type)
+{
+    object->type = type;
+    atomic_init(&object->references, 1);
+    object->id = atomic_fetch_add_explicit(&ids_given, 1, memory_order_relaxed) + 1;
+    atomic_fetch_add_explicit(&objects_alive, 1, memory_order_relaxed);
+}
+
+void object_get(struct object *object)
+{
+    /* Relaxed: whoever gets already has a reference that keeps the object. */
+    uint32_t before = atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+    ASSERT(before != 0 && before < REFERENCES_MAX);
+}
+
+void object_put(struct object *object)
+{
+    uint32_t before = atomic_fetch_sub_explicit(&object->references, 1, memory_order_release);
+    ASSERT(before != 0);
+    if (before != 1) return;
+    /* Pairs with the releases above: everything done through other references is over. */
+    atomic_thread_fence(memory_order_acquire);
+    atomic_fetch_sub_explicit(&objects_alive, 1, memory_order_relaxed);
+    object->type->destroy(object);
+}
+
+uint64_t object_count(void)
+{
+    return atomic_load_explicit(&objects_alive, memory_order_relaxed);
+}
