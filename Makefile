@@ -45,6 +45,9 @@ HOST_TESTS := tests/support/support_test.c
 FUZZ_TARGETS :=
 LOADER_SOURCES :=
 USER_LIBRARY_SOURCES :=
+# Those of the native library's files that also run as an ordinary process, and their tests.
+USER_HOST_SOURCES :=
+USER_HOST_TESTS :=
 
 MODULES := $(sort $(wildcard kernel/*/module.mk kernel/*/*/module.mk boot/uefi/module.mk \
                              tests/fuzz/module.mk user/peal/module.mk))
@@ -83,6 +86,8 @@ HOST_FLAGS := $(COMMON) -O1 -DPEAL_HOST -DPEAL_DEBUG -fno-omit-frame-pointer \
               -fsanitize=address,undefined -fno-sanitize-recover=all -fno-sanitize=function \
               -pthread $(HOST_INCLUDES)
 FUZZ_FLAGS := $(HOST_FLAGS) -fsanitize=fuzzer-no-link
+# The native library has names that the kernel has, too, so it is tested in binaries of its own.
+USER_HOST_FLAGS := $(subst $(HOST_INCLUDES),$(USER_INCLUDES) -Itests,$(HOST_FLAGS)) -DPEAL_USER_TEST
 
 LOADER_FLAGS := --target=x86_64-unknown-windows $(COMMON) -O2 -ffreestanding -fshort-wchar -mno-red-zone \
                 -mno-stack-arg-probe -mgeneral-regs-only -nostdlib -fno-stack-protector -Iboot
@@ -102,6 +107,7 @@ endef
 $(eval $(call FLAGS_FILE,kernel-$(VARIANT),KERNEL_FLAGS))
 $(eval $(call FLAGS_FILE,host,HOST_FLAGS))
 $(eval $(call FLAGS_FILE,fuzz,FUZZ_FLAGS))
+$(eval $(call FLAGS_FILE,user-host,USER_HOST_FLAGS))
 $(eval $(call FLAGS_FILE,loader,LOADER_FLAGS))
 $(eval $(call FLAGS_FILE,user,USER_FLAGS))
 
@@ -158,7 +164,7 @@ USER_OBJECTS := $(patsubst %,$(USER_BUILD)/%.o,$(USER_LIBRARY_SOURCES))
 $(USER_BUILD)/%.o: % $(call flags_of,user)
 	$(COMPILE) $(USER_FLAGS)
 $(USER_BUILD)/tests/%.o: tests/% $(call flags_of,user)
-	$(COMPILE) $(USER_FLAGS) -Itests
+	$(COMPILE) $(USER_FLAGS) -Itests/guest
 $(USER_LIBRARY): $(USER_OBJECTS) $(MODULES)
 	@rm -f $@
 	@$(AR) rcsD $@ $(USER_OBJECTS)
@@ -222,6 +228,17 @@ $(FUZZ_LIBRARY): $(FUZZ_OBJECTS) $(MODULES)
 	@mkdir -p $(@D); rm -f $@
 	@$(AR) rcsD $@ $(FUZZ_OBJECTS)
 
+USER_HOST_LIBRARY := $(BUILD)/user-host/libpeal.a
+USER_HOST_OBJECTS := $(patsubst %,$(BUILD)/user-host/%.o,$(USER_HOST_SOURCES))
+$(BUILD)/user-host/%.o: % $(call flags_of,user-host)
+	$(COMPILE) $(USER_HOST_FLAGS)
+$(USER_HOST_LIBRARY): $(USER_HOST_OBJECTS) $(MODULES)
+	@mkdir -p $(@D); rm -f $@
+	@$(AR) rcsD $@ $(USER_HOST_OBJECTS)
+$(BUILD)/unit/user/%: $(BUILD)/user-host/user/%.c.o $(SUPPORT_OBJECTS) $(USER_HOST_LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(USER_HOST_FLAGS) -o $@ $< $(SUPPORT_OBJECTS) $(USER_HOST_LIBRARY)
+
 $(BUILD)/unit/%: $(BUILD)/host/%.c.o $(SUPPORT_OBJECTS) $(HOST_LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(HOST_FLAGS) -o $@ $< $(SUPPORT_OBJECTS) -Wl,--start-group $(HOST_LIBRARY) -Wl,--end-group
@@ -231,7 +248,7 @@ $(BUILD)/unit/%.log: $(BUILD)/unit/%
 	@if timeout 120 $< > $@.part 2>&1; then mv $@.part $@; printf '  %-40s %s\n' '$*' "$$(tail -n 1 $@)"; \
 	 else cat $@.part; mv $@.part $(@:.log=.failed); echo "  FAILED   $*"; exit 1; fi
 
-HOST_TEST_NAMES := $(HOST_TESTS:.c=)
+HOST_TEST_NAMES := $(HOST_TESTS:.c=) $(USER_HOST_TESTS:.c=)
 unit: $(HOST_TEST_NAMES:%=$(BUILD)/unit/%.log)
 $(HOST_TEST_NAMES:%=unit-%): unit-%: $(BUILD)/unit/%
 	$<
@@ -283,15 +300,15 @@ $(BUILD)/tidy/loader/%.ok: % .clang-tidy $(call flags_of,loader)
 	@mkdir -p $(@D); echo "  tidy     $<"; $(TIDY) --quiet --warnings-as-errors='*' $< -- $(LOADER_FLAGS) 2>$@.err || { cat $@.err; false; }
 	@$(CC) $(LOADER_FLAGS) -M -MT $@ -MF $(@:.ok=.d) $< && touch $@
 $(BUILD)/tidy/user/%.ok: % .clang-tidy $(call flags_of,user)
-	@mkdir -p $(@D); echo "  tidy     $<"; $(TIDY) --quiet --warnings-as-errors='*' $< -- $(USER_FLAGS) -Itests 2>$@.err || { cat $@.err; false; }
-	@$(CC) $(USER_FLAGS) -Itests -M -MT $@ -MF $(@:.ok=.d) $< && touch $@
+	@mkdir -p $(@D); echo "  tidy     $<"; $(TIDY) --quiet --warnings-as-errors='*' $< -- $(USER_FLAGS) -Itests/guest 2>$@.err || { cat $@.err; false; }
+	@$(CC) $(USER_FLAGS) -Itests/guest -M -MT $@ -MF $(@:.ok=.d) $< && touch $@
 tidy: $(KERNEL_C:%=$(BUILD)/tidy/kernel/%.ok) $(LOADER_SOURCES:%=$(BUILD)/tidy/loader/%.ok) $(USER_C:%=$(BUILD)/tidy/user/%.ok)
 
 $(BUILD)/analyse/%.ok: % $(call flags_of,user)
 	@mkdir -p $(@D); echo "  analyse  $<"
 	@$(CC) --analyze -Xclang -analyzer-checker=fuchsia.HandleChecker -Xclang -analyzer-output=text -Xclang -analyzer-werror \
-	    $(USER_FLAGS) -Itests -o /dev/null $<
-	@$(CC) $(USER_FLAGS) -Itests -M -MT $@ -MF $(@:.ok=.d) $< && touch $@
+	    $(USER_FLAGS) -Itests/guest -o /dev/null $<
+	@$(CC) $(USER_FLAGS) -Itests/guest -M -MT $@ -MF $(@:.ok=.d) $< && touch $@
 analyse: $(USER_C:%=$(BUILD)/analyse/%.ok)
 
 clean:

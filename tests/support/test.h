@@ -12,7 +12,11 @@
  * Context: checks may stand in any function that a test calls, on the test's own thread.
  */
 #pragma once
+#ifdef PEAL_USER_TEST
+#include "peal/status.h" /* the native library's copy: the same type, in programs' headers */
+#else
 #include "base/status.h"
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
