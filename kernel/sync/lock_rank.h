@@ -14,6 +14,7 @@ enum lock_rank : uint8_t {
     LOCK_RANK_VOLUME = 20,        /* one mounted file system */
     LOCK_RANK_VNODE = 25,         /* one file's pages being filled; parent before child */
     LOCK_RANK_ADDRESS_SPACE = 30, /* one process's mappings */
+    LOCK_RANK_CONSOLE_OUTPUT = 35, /* one output of the console */
 
     /* Spin locks: interrupts off, a few microseconds. */
     LOCK_RANK_PROCESS_TABLE = 40, /* the list of all processes */

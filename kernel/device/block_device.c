@@ -1,0 +1,76 @@
+/*
+ * The block devices there are.
+ *
+ * Locking: registering is serialised by `lock`; `count` is published after the slot it makes valid,
+ * so readers need no lock.
+ */
+#include "device/block_device.h"
+#include "base/checked.h"
+#include "sync/spin_lock.h"
+
+static spin_lock registry_lock = SPIN_LOCK_INIT(LOCK_RANK_DEVICE);
+static struct block_device *devices[BLOCK_DEVICES_MAX];
+static _Atomic uint32_t device_count;
+
+status block_device_register(struct block_device *device)
+{
+    ASSERT(device->sector_bytes >= BLOCK_SECTOR_BYTES_MIN &&
+           device->sector_bytes <= BLOCK_SECTOR_BYTES_MAX &&
+           is_aligned(device->sector_bytes, BLOCK_SECTOR_BYTES_MIN) &&
+           device->sectors_per_request_max > 0);
+    spin_acquire(&registry_lock);
+    uint32_t count = atomic_load_explicit(&device_count, memory_order_relaxed);
+    bool has_room = count < BLOCK_DEVICES_MAX;
+    if (has_room) {
+        devices[count] = device;
+        /* Pairs with the acquire in block_device_count(). */
+        atomic_store_explicit(&device_count, count + 1, memory_order_release);
+    }
+    spin_release(&registry_lock);
+    return has_room ? OK : FAIL(QUOTA_EXCEEDED);
+}
+
+uint32_t block_device_count(void)
+{
+    return atomic_load_explicit(&device_count, memory_order_acquire);
+}
+
+struct block_device *block_device_at(uint32_t index)
+{
+    ASSERT(index < block_device_count());
+    return devices[index];
+}
+
+text block_device_name(const struct block_device *device)
+{
+    text whole = {device->name, sizeof(device->name)};
+    return text_slice(whole, 0, text_find(whole, '\0', 0));
+}
+
+static bool pieces_are_sound(const struct block_request *request, uint64_t bytes_wanted)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < request->piece_count; i++) {
+        const struct block_piece *piece = &request->pieces[i];
+        if (!is_aligned(piece->start.value | piece->length_bytes, 4)) return false;
+        if (piece->length_bytes == 0) return false;
+        total += piece->length_bytes;
+    }
+    return total == bytes_wanted;
+}
+
+status block_request_check(const struct block_device *device, const struct block_request *request)
+{
+    if (request->piece_count > BLOCK_PIECES_MAX) return FAIL(INVALID_ARGUMENT);
+    if (request->direction == BLOCK_FLUSH)
+        return request->piece_count == 0 && request->sector_count == 0 ? OK
+                                                                       : FAIL(INVALID_ARGUMENT);
+    if (!span_fits(request->first_sector, request->sector_count, device->sector_count))
+        return FAIL(OUT_OF_RANGE);
+    if (request->sector_count > device->sectors_per_request_max) return FAIL(OUT_OF_RANGE);
+    if (request->sector_count == 0) return FAIL(INVALID_ARGUMENT);
+    if (!pieces_are_sound(request, (uint64_t)request->sector_count * device->sector_bytes))
+        return FAIL(INVALID_ARGUMENT);
+    if (request->direction == BLOCK_WRITE && device->is_read_only) return FAIL(PERMISSION_DENIED);
+    return OK;
+}
