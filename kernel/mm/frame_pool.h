@@ -3,8 +3,9 @@
  *
  * The pool owns every frame that the firmware reports as usable and lends them out. It is a set of
  * regions, one buddy allocator for each discontiguous usable range, sorted by address, with prefix
- * sums of their frame counts; the region of an address is found by binary search. A run of order n is
- * 2^n frames, aligned to its own size within its region and, for orders up to 9, in physical memory.
+ * sums of their frame counts; the region of an address is found by binary search. A run of order n
+ * is 2^n frames, aligned to its own size within its region and, for orders up to 9, in physical
+ * memory.
  *
  * Context:  any, interrupt handlers included. Never sleeps, never allocates.
  * Locking:  takes LOCK_RANK_FRAME_POOL inside each call; single frames come from per-processor
@@ -27,17 +28,20 @@ struct frame_range {
 
 /* Boot: takes over the ranges (sorted, disjoint). Its bookkeeping is carved out of them. Once. */
 void frame_pool_init(const struct frame_range *ranges, uint32_t count);
-/* Boot, later: adds a range (page aligned, not overlapping) that has become free: loader memory. */
+/*
+ * Boot, before other processors run: adds a range (page aligned, not overlapping) that has become
+ * free, such as loader memory. Its bookkeeping lies in it; one too small for that is left alone.
+ */
 void frame_pool_add(struct frame_range range);
 
 RESULT_TYPE(frame_result, physical_address);
 
 /*
- * Takes one frame, or a run of 2^order frames for devices and large pages, and charges it to `quota`
- * (nullptr: the kernel's own). The frames hold what their last owner left: zero them before a program
- * can see them. The caller owns them and ends that with frame_pool_give of the same order and quota.
- *   OUT_OF_MEMORY   the pool or the quota has no run this large
- *   OUT_OF_RANGE    order > FRAME_ORDER_MAX
+ * Takes one frame, or a run of 2^order frames for devices and large pages, and charges it to
+ * `quota` (nullptr: the kernel's own). The frames hold what their last owner left: zero them before
+ * a program can see them. The caller owns them and ends that with frame_pool_give of the same order
+ * and quota. OUT_OF_MEMORY   the pool or the quota has no run this large OUT_OF_RANGE    order >
+ * FRAME_ORDER_MAX
  */
 frame_result frame_pool_take(struct memory_quota *quota, uint32_t order);
 /* As above, one frame, cleared. */
@@ -57,8 +61,12 @@ struct frame_pool_counts frame_pool_count(void);
 /* Panics unless all invariants hold. Cost: every frame. */
 void frame_pool_check(void);
 
+/* The number of a managed frame, counted from the lowest: for tables with an entry per frame. */
+uint64_t frame_pool_index(physical_address frame);
+
 /*
- * Called, without locks, when a take is about to fail: gives back caches and answers how many frames
- * it freed; the take is then tried once more. One per subsystem, at most 4, installed at boot.
+ * Called when a take is about to fail, if interrupts are on (so no spin lock is held): gives back
+ * caches and answers how many frames it freed; the take is then tried once more. One per subsystem,
+ * at most 4, installed at boot.
  */
 void frame_pool_add_reclaimer(uint64_t (*reclaim)(uint64_t frames_wanted));

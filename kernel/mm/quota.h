@@ -1,8 +1,8 @@
 /*
  * How much memory somebody may hold.
  *
- * Charges are counted in bytes, before the memory is taken. A quota is referenced by what is charged
- * to it, so it outlives its process as long as a shared buffer does.
+ * Charges are counted in bytes, before the memory is taken. A quota is referenced by what is
+ * charged to it, so it outlives its process as long as a shared buffer does.
  *
  * Context: any. Lock-free: one atomic counter; a charge either fits or changes nothing.
  */
