@@ -111,6 +111,7 @@ struct op_descriptor {
     uint32_t kinds; /* 0: takes no capability */
     uint32_t flags_known;
     uint8_t buffer_use; /* enum op_buffer_use */
+    bool has_claims;    /* a capability or a buffer to look up */
     /* The handle leaves the table when the common checks have passed, whatever the handler then
      * answers. */
     bool consumes_capability;
@@ -126,9 +127,12 @@ enum op_state : uint32_t {
 };
 
 struct op {
-    struct abi_submission submission; /* our copy: the program can rewrite the ring while we run */
-    struct ring *ring;                /* fixed */
-    struct capability *capability;    /* counted; nullptr when the operation takes none */
+    union { /* our copy: the program can rewrite the ring while we run */
+        struct abi_submission submission;
+        uint64_t words[8];
+    };
+    struct ring *ring;             /* fixed */
+    struct capability *capability; /* counted; nullptr when the operation takes none */
     buffer_pin pin;
 
     /* The ring layer's. */

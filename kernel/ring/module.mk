@@ -1,0 +1,2 @@
+KERNEL_SOURCES += kernel/ring/op.c kernel/ring/ring.c
+HOST_SOURCES   += kernel/ring/op.c kernel/ring/ring.c

@@ -1,0 +1,104 @@
+/*
+ * What ring.c (submission side, life) and op.c (completion side) share.
+ * Context and locking: see ring.c.
+ */
+#pragma once
+#include "ring/ring.h"
+
+#define RING_SUBMISSIONS_PER_PAGE (ABI_PAGE_BYTES / sizeof(struct abi_submission))
+#define RING_COMPLETIONS_PER_PAGE (ABI_PAGE_BYTES / sizeof(struct abi_completion))
+
+/* Ops come in chunks, made when so many pend at once. The first is part of what creating a ring
+ * takes. */
+#define RING_OPS_PER_CHUNK 8u
+struct op_chunk {
+    struct op_chunk *next;
+    struct op ops[RING_OPS_PER_CHUNK];
+};
+
+struct ring {
+    /* Fixed at creation. */
+    struct abi_ring_header *header; /* shared memory, in the direct map, as the pages below */
+    uint8_t **submission_pages;
+    uint8_t **completion_pages; /* in the same array, behind the former */
+    uint32_t submission_entries;
+    uint32_t completion_entries;
+    struct ring_environment environment;
+    struct memory_quota *quota; /* counted; nullptr: the kernel's */
+    struct buffer *memory;      /* counted */
+    struct list all_link;       /* guarded by the list of rings' lock */
+
+    /* Owned by the ring's thread. */
+    uint64_t reaped;         /* completions the program has taken, as far as its hints made sense */
+    uint64_t refused_full;   /* times QUEUE_FULL was reported */
+    struct op *current;      /* runs the next submission; nullptr: take a free one */
+    struct op_chunk *chunks; /* every op there is */
+
+    /* Written by the ring's thread; relaxed for others, who read them as statistics. */
+    _Atomic uint64_t accepted;
+    _Atomic uint64_t entered;
+
+    /*
+     * Ops in state PENDING, CANCELLING or FINISHED, raised by the ring's thread before an op gets
+     * there, lowered when its completion has been written; both under the lock. While it is 0
+     * nobody but the ring's thread touches what follows, and that needs no lock. Acquire where 0 is
+     * concluded from: pairs with the lowering.
+     */
+    _Atomic uint32_t pending;
+    _Atomic uint64_t completed; /* relaxed: ordered by the lock, or by `pending` */
+
+    spin_lock lock; /* LOCK_RANK_RING */
+    struct op *free_first GUARDED_BY(lock);
+    bool is_waited_for GUARDED_BY(lock);
+    uint64_t wake_at GUARDED_BY(lock); /* wake the ring's thread when `completed` gets here */
+    struct wait_queue waiters GUARDED_BY(lock);
+};
+
+static inline uint64_t ring_completed(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->completed, memory_order_relaxed);
+}
+
+/* Writes the completion of an op and counts it; the program sees it with the next ring_show(). */
+MUST_INLINE void ring_write_completion(struct ring *ring, uint64_t user_data, op_outcome outcome)
+{
+    uint64_t completed = ring_completed(ring);
+    uint32_t index = (uint32_t)completed & (ring->completion_entries - 1);
+    uint8_t *page = ring->completion_pages[index / RING_COMPLETIONS_PER_PAGE];
+    uint64_t *words = (uint64_t *)(void *)(page + index % RING_COMPLETIONS_PER_PAGE *
+                                                      sizeof(struct abi_completion));
+    bool is_error = outcome.code != STATUS_OK;
+    words[0] = user_data;
+    words[1] = is_error ? ABI_RESULT_ERROR : ABI_RESULT_OK;
+    words[2] = is_error ? outcome.code : outcome.value;
+    words[3] = (uint64_t)outcome.detail << 32; /* flags, of which there are none, and detail */
+    atomic_store_explicit(&ring->completed, completed + 1, memory_order_relaxed);
+}
+
+/* Publishes the completions written so far. */
+static inline void ring_show(struct ring *ring)
+{
+    uint64_t completed = ring_completed(ring);
+    ring->header->completed_total = completed;
+    /* Pairs with the program's acquire: it finds the entries behind the tail filled. */
+    __atomic_store_n(&ring->header->completion_tail, (uint32_t)completed, __ATOMIC_RELEASE);
+}
+
+/* op.c */
+
+/* Boot. OUT_OF_MEMORY */
+status op_init(void);
+/* Makes an op that is FREE of fresh memory. */
+void op_create(struct op *op, struct ring *ring);
+/* FREE to RUNNING: ready for a submission. */
+void op_start(struct op *op);
+/* Drops what the op pins. Task context. */
+void op_unpin(struct op *op);
+/*
+ * Its handler answered pending: lets the op go, or, when it has been completed already, answers
+ * what with. Then, and only then, the op is still the caller's.
+ */
+bool op_let_go(struct op *op, op_outcome *out_outcome);
+/* The ring closes: calls the op's cancel function if it is parked, and tells it to give up in any
+ * case. */
+void op_interrupt(struct op *op);
