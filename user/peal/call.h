@@ -1,0 +1,54 @@
+/*
+ * One request, start to end: the base of every synchronous function of the library.
+ *
+ * Context: any thread, on its own ring. Sleeps until the completion is there.
+ * Cost: about fifty instructions outside the kernel, see bench.
+ */
+#pragma once
+#include "peal/analyser.h"
+#include "peal/ring.h"
+
+/* Publishes the slot behind the tail, enters, and takes its completion. */
+size_result peal_call_finish(struct peal_ring *ring);
+/* The queue is full of pushed entries, which have to be accepted first; false when they cannot be. */
+bool peal_call_make_room(struct peal_ring *ring);
+
+/*
+ * Submits `request`, whose user data is not used, and waits for its completion. Besides what the
+ * operation gives:
+ *
+ *   QUEUE_FULL   completions of earlier submissions fill the ring; reap them. Nothing was asked
+ *
+ * Inline and field by field, so that the compiler builds the request where the kernel reads it
+ * instead of copying it there.
+ */
+[[gnu::always_inline]] static inline size_result peal_call(const struct abi_submission *request)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    uint32_t tail = ring->submission_tail;
+    uint32_t pending = tail - load_acquire(&ring->header->submission_head);
+    if (__builtin_expect(pending > ring->submission_mask, false) && !peal_call_make_room(ring))
+        return (size_result){.status = FAIL(QUEUE_FULL)};
+    struct abi_submission *slot = &ring->submissions[tail & ring->submission_mask];
+    slot->op = request->op;
+    slot->flags = request->flags;
+    slot->priority = request->priority;
+    slot->buffer_offset_bytes = request->buffer_offset_bytes;
+    slot->capability = request->capability;
+    slot->offset_bytes = request->offset_bytes;
+    slot->buffer_index = request->buffer_index;
+    slot->length_bytes = request->length_bytes;
+    slot->op_flags = request->op_flags;
+    slot->second_buffer_index = request->second_buffer_index;
+    slot->user_data = PEAL_USER_DATA_CALL;
+    slot->args[0] = request->args[0];
+    slot->args[1] = request->args[1];
+    return peal_call_finish(ring);
+}
+
+/* As above for an operation whose value is a new handle. */
+peal_raw_status peal_call_yielding(const struct abi_submission *request,
+                                   peal_raw_handle *out_handle ACQUIRES_HANDLE);
+
+/* The cheapest request there is, to measure with. */
+size_result peal_nop(void);

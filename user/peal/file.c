@@ -1,0 +1,207 @@
+#include "peal/file.h"
+#include "peal/call.h"
+#include "peal/memory.h"
+#include "peal/path.h"
+#include "peal/program.h"
+
+peal_raw_status peal_raw_open(directory_ref folder, text path, uint64_t rights, uint32_t flags,
+                              peal_raw_handle *out_handle)
+{
+    struct location where;
+    if (path.length > ABI_PATH_BYTES_MAX) return ABI_STATUS_INVALID_ARGUMENT;
+    status located = peal_locate_whole(path.bytes, path.length, ABI_ACCESS_READ, &where);
+    if (!is_ok(located)) return located.code;
+    return peal_call_yielding(&(struct abi_submission){.op = ABI_OP_OPEN,
+                                                       .capability = folder.raw,
+                                                       .buffer_index = where.buffer_index,
+                                                       .buffer_offset_bytes = where.offset_bytes,
+                                                       .length_bytes = where.length_bytes,
+                                                       .op_flags = flags,
+                                                       .args = {rights}},
+                              out_handle);
+}
+
+struct transfer {
+    uint8_t op;
+    uint32_t access;
+    uint32_t op_flags;
+    uint64_t offset_bytes;
+};
+
+static size_result transfer(peal_raw_handle raw, const void *bytes, size_t length,
+                            struct transfer how)
+{
+    struct location where;
+    TRY_AS(size_result, peal_locate(bytes, length, how.access, &where));
+    return peal_call(&(struct abi_submission){.op = how.op,
+                                              .capability = raw,
+                                              .offset_bytes = how.offset_bytes,
+                                              .buffer_index = where.buffer_index,
+                                              .buffer_offset_bytes = where.offset_bytes,
+                                              .length_bytes = where.length_bytes,
+                                              .op_flags = how.op_flags});
+}
+
+size_result peal_file_read_at(file_ref file, span into, uint64_t offset_bytes)
+{
+    return transfer(file.raw, into.bytes, into.length,
+                    (struct transfer){ABI_OP_READ, ABI_ACCESS_WRITE, 0, offset_bytes});
+}
+
+size_result peal_file_write_at(file_ref file, view from, uint64_t offset_bytes)
+{
+    return transfer(file.raw, from.bytes, from.length,
+                    (struct transfer){ABI_OP_WRITE, ABI_ACCESS_READ, 0, offset_bytes});
+}
+
+size_result peal_file_read(file_ref file, span into)
+{
+    return peal_file_read_at(file, into, ABI_OFFSET_CURRENT);
+}
+
+size_result peal_file_write(file_ref file, view from)
+{
+    return peal_file_write_at(file, from, ABI_OFFSET_CURRENT);
+}
+
+size_result peal_file_seek(file_ref file, int64_t distance, uint32_t from)
+{
+    return peal_call(&(struct abi_submission){.op = ABI_OP_SEEK,
+                                              .capability = file.raw,
+                                              .op_flags = from,
+                                              .args = {(uint64_t)distance}});
+}
+
+size_result peal_file_size(file_ref file)
+{
+    struct abi_stat stat;
+    TRY_AS(size_result, file_stat(file, &stat));
+    return (size_result){OK, stat.size_bytes};
+}
+
+stream_ref peal_granted_stream(text name)
+{
+    const struct abi_startup_handle *granted = peal_granted(name);
+    bool is_stream = granted != nullptr &&
+                     (granted->kind == ABI_KIND_CONSOLE || granted->kind == ABI_KIND_FILE);
+    return (stream_ref){is_stream ? granted->handle : ABI_HANDLE_NONE};
+}
+
+size_result peal_stream_read(stream_ref stream, span into)
+{
+    return transfer(stream.raw, into.bytes, into.length,
+                    (struct transfer){ABI_OP_READ, ABI_ACCESS_WRITE, 0, ABI_OFFSET_CURRENT});
+}
+
+size_result peal_stream_read_try(stream_ref stream, span into)
+{
+    return transfer(stream.raw, into.bytes, into.length,
+                    (struct transfer){ABI_OP_READ, ABI_ACCESS_WRITE, ABI_READ_DO_NOT_WAIT,
+                                      ABI_OFFSET_CURRENT});
+}
+
+size_result peal_stream_write(stream_ref stream, view from)
+{
+    return transfer(stream.raw, from.bytes, from.length,
+                    (struct transfer){ABI_OP_WRITE, ABI_ACCESS_READ, 0, ABI_OFFSET_CURRENT});
+}
+
+status peal_stream_write_all(stream_ref stream, view from)
+{
+    while (from.length > 0) {
+        size_result written = peal_stream_write(stream, from);
+        TRY(written.status);
+        if (written.value == 0 || written.value > from.length) return FAIL(IO_ERROR);
+        from = (view){(const uint8_t *)from.bytes + written.value, from.length - written.value};
+    }
+    return OK;
+}
+
+status peal_console_watch(console_ref console)
+{
+    return peal_call(&(struct abi_submission){.op = ABI_OP_CONSOLE_WATCH,
+                                              .capability = console.raw})
+        .status;
+}
+
+/* What all records begin with. */
+struct record_header {
+    uint32_t record_bytes;
+    uint32_t kind;
+    uint64_t next_cookie;
+};
+
+static bool listing_fill(struct listing *listing)
+{
+    struct location where;
+    listing->status = peal_locate_whole(listing->records, sizeof(listing->records),
+                                        ABI_ACCESS_WRITE, &where);
+    if (!is_ok(listing->status)) return false;
+    size_result filled =
+        peal_call(&(struct abi_submission){.op = ABI_OP_ENUMERATE,
+                                           .capability = listing->raw,
+                                           .buffer_index = where.buffer_index,
+                                           .buffer_offset_bytes = where.offset_bytes,
+                                           .length_bytes = where.length_bytes,
+                                           .args = {listing->cookie}});
+    listing->status = filled.status;
+    listing->filled_bytes = (uint32_t)filled.value;
+    listing->at_bytes = 0;
+    listing->is_at_end = !is_ok(filled.status) || filled.value == 0;
+    return !listing->is_at_end;
+}
+
+static const void *listing_next(struct listing *listing)
+{
+    if (listing->is_at_end) return nullptr;
+    if (listing->at_bytes >= listing->filled_bytes && !listing_fill(listing)) return nullptr;
+    const struct record_header *record =
+        (const struct record_header *)(listing->records + listing->at_bytes);
+    listing->at_bytes += record->record_bytes;
+    listing->cookie = record->next_cookie;
+    return record;
+}
+
+const struct abi_directory_entry *peal_list_directory(struct listing *listing)
+{
+    return listing_next(listing);
+}
+
+const struct abi_handle_entry *peal_list_handles(struct listing *listing)
+{
+    return listing_next(listing);
+}
+
+const struct abi_process_entry *peal_list_processes(struct listing *listing)
+{
+    return listing_next(listing);
+}
+
+/* A directory handle cannot open itself by a name: what is meant is another handle to it. */
+static peal_raw_status open_itself(directory_ref folder, uint64_t rights, uint32_t flags,
+                                   peal_raw_handle *out_handle)
+{
+    if (flags & ABI_OPEN_MUST_BE_FILE) return ABI_STATUS_NOT_FOUND;
+    return peal_raw_dup(folder.raw, rights, out_handle);
+}
+
+peal_raw_status peal_raw_path_open(text path, uint64_t rights, uint32_t flags,
+                                   peal_raw_handle *out_handle)
+{
+    directory_ref current = peal_granted_directory(TEXT("cwd"));
+    directory_ref root = peal_granted_directory(TEXT("root"));
+    if (path_is_plain(path) && !directory_is_nil(current))
+        return peal_raw_open(current, path, rights, flags, out_handle);
+    if (peal_text_equal(path, TEXT(".")) && !directory_is_nil(current))
+        return open_itself(current, rights, flags, out_handle);
+
+    char resolved_bytes[PATH_BYTES_MAX];
+    text here = TEXT("/"), resolved;
+    peal_environment_get(TEXT("PWD"), &here);
+    if (text_is_empty(path)) return ABI_STATUS_INVALID_ARGUMENT;
+    if (directory_is_nil(root)) return ABI_STATUS_NOT_FOUND;
+    if (!path_resolve(here, path, resolved_bytes, &resolved)) return ABI_STATUS_INVALID_ARGUMENT;
+    text below_root = peal_text_slice(resolved, 1, SIZE_MAX);
+    if (text_is_empty(below_root)) return open_itself(root, rights, flags, out_handle);
+    return peal_raw_open(root, below_root, rights, flags, out_handle);
+}

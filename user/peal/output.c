@@ -1,0 +1,123 @@
+#include "peal/output.h"
+#include "peal/file.h"
+#include "peal/mutex.h"
+#include "peal/path.h"
+#include "peal/program.h"
+
+#define OUTPUT_BYTES 4096u
+
+static struct mutex output_mutex;
+static char output_bytes[OUTPUT_BYTES];
+static void output_empty(struct writer *writer);
+static struct writer output __attribute__((guarded_by(&output_mutex))) = {
+    .bytes = output_bytes, .capacity = OUTPUT_BYTES, .empty = output_empty};
+
+static void output_empty(struct writer *writer)
+{
+    stream_ref standard_output = peal_granted_stream(TEXT("stdout"));
+    if (standard_output.raw != ABI_HANDLE_NONE &&
+        !is_ok(peal_stream_write_all(standard_output, view_of(writer_text(writer)))))
+        writer->is_truncated = true;
+    writer->length = 0;
+}
+
+__attribute__((requires_capability(&output_mutex))) static void output_flush(void)
+{
+    if (output.length > 0) output_empty(&output);
+}
+
+void peal_flush(void)
+{
+    mutex_lock(&output_mutex);
+    output_flush();
+    mutex_unlock(&output_mutex);
+}
+
+void peal_print_list(const char *format, va_list arguments)
+{
+    mutex_lock(&output_mutex);
+    writer_format_list(&output, format, arguments);
+    mutex_unlock(&output_mutex);
+}
+
+void peal_print(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    peal_print_list(format, arguments);
+    va_end(arguments);
+}
+
+void peal_print_text(text piece)
+{
+    mutex_lock(&output_mutex);
+    writer_write(&output, piece);
+    mutex_unlock(&output_mutex);
+}
+
+bool peal_output_failed(void)
+{
+    mutex_lock(&output_mutex);
+    bool failed = output.is_truncated;
+    mutex_unlock(&output_mutex);
+    return failed;
+}
+
+/* One line, built before it is written, so that lines of several threads do not mix. */
+static void error_write(struct writer *line)
+{
+    stream_ref standard_error = peal_granted_stream(TEXT("stderr"));
+    if (line->length == line->capacity) line->length--;
+    line->bytes[line->length++] = '\n';
+    mutex_lock(&output_mutex);
+    output_flush();
+    if (standard_error.raw != ABI_HANDLE_NONE)
+        ignore_status(peal_stream_write_all(standard_error, /* there is nowhere else to say it */
+                                            view_of(writer_text(line))));
+    mutex_unlock(&output_mutex);
+}
+
+static void error_begin(struct writer *line)
+{
+    const struct abi_startup *block = peal_startup();
+    struct peal_arguments arguments = {
+        .count = block->arguments_count,
+        .strings = (const struct abi_string *)((const uint8_t *)block + block->arguments_offset)};
+    writer_write(line, path_last_name(peal_argument(arguments, 0)));
+    writer_write(line, TEXT(": "));
+}
+
+void peal_error(const char *format, ...)
+{
+    char bytes[512];
+    struct writer line = WRITER(bytes);
+    error_begin(&line);
+    va_list arguments;
+    va_start(arguments, format);
+    writer_format_list(&line, format, arguments);
+    va_end(arguments);
+    error_write(&line);
+}
+
+static void format_refusal(struct writer *line)
+{
+    uint32_t detail = peal_refusal_detail();
+    uint32_t bit = ABI_DETAIL_RIGHT(detail);
+    writer_write(line, TEXT(" Missing: "));
+    peal_format_rights(line, bit < ABI_RIGHT_COUNT ? 1ull << bit : 0);
+    if (ABI_DETAIL_STEP(detail) == 0) writer_write(line, TEXT(", which it was never given."));
+    else
+        writer_format(line, ", taken away at restriction %u.", ABI_DETAIL_STEP(detail));
+}
+
+void peal_error_status(text subject, status why)
+{
+    char bytes[768];
+    struct writer line = WRITER(bytes);
+    text meaning = peal_status_meaning(why), name = peal_status_name(why);
+    error_begin(&line);
+    writer_format(&line, "%.*s: %.*s (%.*s)", TEXT_ARGUMENTS(subject), TEXT_ARGUMENTS(meaning),
+                  TEXT_ARGUMENTS(name));
+    if (why.code == STATUS_INSUFFICIENT_RIGHTS) format_refusal(&line);
+    error_write(&line);
+}

@@ -1,0 +1,170 @@
+/*
+ * The program's side of the ring.
+ *
+ * A synchronous call waits for the completion that carries PEAL_USER_DATA_CALL. Others may lie in
+ * front of it; they stay where they are, unread, so that the kernel's back-pressure still counts
+ * them. The call's own is then taken from the middle: its user data becomes
+ * PEAL_USER_DATA_CLAIMED, and the head moves over it when it gets there.
+ */
+#include "peal/ring.h"
+#include "peal/call.h"
+#include "peal/handle.h"
+
+void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header)
+{
+    uint8_t *base = (uint8_t *)header;
+    *ring = (struct peal_ring){
+        .header = header,
+        .submissions = (struct abi_submission *)(base + header->submissions_offset_bytes),
+        .completions = (struct abi_completion *)(base + header->completions_offset_bytes),
+        .submission_mask = header->submission_entries - 1,
+        .completion_mask = header->completion_entries - 1,
+        .submission_tail = header->submission_tail,
+        .completion_head = header->completion_head,
+    };
+}
+
+struct abi_submission *peal_ring_slot(void)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    uint32_t accepted = load_acquire(&ring->header->submission_head); /* pairs with the kernel */
+    if (ring->submission_tail - accepted > ring->submission_mask) return nullptr;
+    return &ring->submissions[ring->submission_tail & ring->submission_mask];
+}
+
+/* Publishes what was pushed and enters the kernel. */
+static uint64_t ring_enter(struct peal_ring *ring, uint32_t unread_min, uint64_t deadline_ns)
+{
+    store_release(&ring->header->submission_tail, ring->submission_tail);
+    return peal_system_call(ABI_SYSCALL_ENTER, unread_min, deadline_ns);
+}
+
+/* Completions the kernel has written and this side has not passed, claimed ones included. */
+static uint32_t ring_unread(const struct peal_ring *ring)
+{
+    return load_acquire(&ring->header->completion_tail) - ring->completion_head;
+}
+
+static void ring_move_head(struct peal_ring *ring)
+{
+    ring->completion_head++;
+    while (ring->claimed_count > 0) {
+        const struct abi_completion *next =
+            &ring->completions[ring->completion_head & ring->completion_mask];
+        if (ring_unread(ring) == 0 || next->user_data != PEAL_USER_DATA_CLAIMED) break;
+        ring->completion_head++;
+        ring->claimed_count--;
+    }
+    store_release(&ring->header->completion_head, ring->completion_head);
+}
+
+size_result peal_submit(uint32_t completions_min, uint64_t deadline_ns)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    uint32_t unread_min = completions_min == 0 ? 0 : completions_min + ring->claimed_count;
+    uint64_t answer = ring_enter(ring, unread_min, deadline_ns);
+    return (size_result){status_of_raw(ABI_ENTER_STATUS(answer)), ABI_ENTER_ACCEPTED(answer)};
+}
+
+bool peal_reap(struct abi_completion *out_completion)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    if (ring_unread(ring) == 0) return false;
+    *out_completion = ring->completions[ring->completion_head & ring->completion_mask];
+    ring_move_head(ring);
+    return true;
+}
+
+void peal_yield(void)
+{
+    peal_system_call(ABI_SYSCALL_YIELD, 0, 0);
+}
+
+uint32_t peal_refusal_detail(void)
+{
+    return peal_thread_self()->ring.refusal_detail;
+}
+
+static size_result result_of(struct peal_ring *ring, const struct abi_completion *completion)
+{
+    if (__builtin_expect(completion->tag == ABI_RESULT_OK, true))
+        return (size_result){OK, completion->value};
+    ring->refusal_detail = completion->detail;
+    return (size_result){.status = status_of_raw(completion->error)};
+}
+
+/* Takes the call's completion from wherever it is; false when it has not come. */
+static bool call_claim(struct peal_ring *ring, size_result *out_result)
+{
+    uint32_t unread = ring_unread(ring);
+    for (uint32_t i = 0; i < unread; i++) {
+        struct abi_completion *completion =
+            &ring->completions[(ring->completion_head + i) & ring->completion_mask];
+        if (completion->user_data != PEAL_USER_DATA_CALL) continue;
+        *out_result = result_of(ring, completion);
+        if (i == 0) {
+            ring_move_head(ring);
+        } else {
+            completion->user_data = PEAL_USER_DATA_CLAIMED;
+            ring->claimed_count++;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Not answered by the first entry: something else completed first, or the ring is full. */
+[[gnu::noinline]] static size_result call_wait(struct peal_ring *ring)
+{
+    size_result result;
+    while (!call_claim(ring, &result)) {
+        uint64_t answer = ring_enter(ring, ring_unread(ring) + 1, ABI_DEADLINE_NEVER);
+        if (call_claim(ring, &result)) break;
+        if (load_acquire(&ring->header->submission_head) != ring->submission_tail &&
+            ABI_ENTER_STATUS(answer) == ABI_STATUS_QUEUE_FULL) {
+            ring->submission_tail--; /* take the call back: the kernel has not read it */
+            store_release(&ring->header->submission_tail, ring->submission_tail);
+            return (size_result){.status = FAIL(QUEUE_FULL)};
+        }
+    }
+    return result;
+}
+
+bool peal_call_make_room(struct peal_ring *ring)
+{
+    ring_enter(ring, 0, 0);
+    return ring->submission_tail - load_acquire(&ring->header->submission_head) <=
+           ring->submission_mask;
+}
+
+[[gnu::noinline]] size_result peal_call_finish(struct peal_ring *ring)
+{
+    struct abi_ring_header *header = ring->header;
+    uint32_t tail = ring->submission_tail + 1, head = ring->completion_head;
+    ring->submission_tail = tail;
+    uint32_t unread = load_acquire(&header->completion_tail) - head; /* pairs with the kernel */
+    store_release(&header->submission_tail, tail);
+    peal_system_call(ABI_SYSCALL_ENTER, unread + 1, ABI_DEADLINE_NEVER);
+
+    const struct abi_completion *completion = &ring->completions[head & ring->completion_mask];
+    if (__builtin_expect(unread != 0 || load_acquire(&header->completion_tail) == head ||
+                             completion->user_data != PEAL_USER_DATA_CALL,
+                         false))
+        return call_wait(ring);
+    ring->completion_head = head + 1;
+    store_release(&header->completion_head, head + 1);
+    return result_of(ring, completion);
+}
+
+peal_raw_status peal_call_yielding(const struct abi_submission *request,
+                                   peal_raw_handle *out_handle)
+{
+    size_result result = peal_call(request);
+    *out_handle = result.value;
+    return result.status.code;
+}
+
+size_result peal_nop(void)
+{
+    return peal_call(&(struct abi_submission){.op = ABI_OP_NOP});
+}

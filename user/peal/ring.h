@@ -1,0 +1,104 @@
+/*
+ * The thread's ring, without a layer in between: fill, submit, reap.
+ *
+ *     struct abi_submission *slot = peal_ring_slot();
+ *     peal_prepare_nop(slot, (struct abi_submission){.user_data = 7});
+ *     peal_ring_push();
+ *     size_result entered = peal_submit(1, ABI_DEADLINE_NEVER);
+ *     struct abi_completion done;
+ *     while (peal_reap(&done)) ...
+ *
+ * Synchronous calls (every other header) use the same ring and may be made while submissions of
+ * these functions are in flight: completions that are not theirs stay for peal_reap.
+ *
+ * Context: the calling thread's own ring; no locking, since nobody else touches it.
+ */
+#pragma once
+#include "peal/atomic.h"
+#include "peal/status.h"
+#include <abi/ops.h>
+#include <abi/ring.h>
+
+/* User data of the library's own; programs use any other value. */
+#define PEAL_USER_DATA_CALL    UINT64_MAX       /* the synchronous call under way */
+#define PEAL_USER_DATA_CLAIMED (UINT64_MAX - 1) /* a completion taken out of order */
+
+/* The program's side of one ring. Indices run freely through 32 bits. */
+struct peal_ring {
+    struct abi_ring_header *header;
+    struct abi_submission *submissions;
+    struct abi_completion *completions;
+    uint32_t submission_mask;
+    uint32_t completion_mask;
+    uint32_t submission_tail; /* entries filled; published when entering */
+    uint32_t completion_head; /* entries read */
+    uint32_t claimed_count;   /* completions at or behind the head that are taken already */
+    uint32_t refusal_detail;  /* of the last call that failed */
+};
+
+/* What the library keeps for a thread; %fs points to it. */
+struct peal_thread {
+    struct peal_thread *self;
+    struct peal_ring ring;
+    uint64_t id;
+    uint64_t argument;
+    int (*entry)(uint64_t argument);
+};
+
+static inline struct peal_thread *peal_thread_self(void)
+{
+    struct peal_thread *self;
+    __asm__("movq %%fs:0, %0" : "=r"(self));
+    return self;
+}
+
+/* Reads the geometry of a ring that the kernel made. */
+void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header);
+
+/*
+ * Fills a slot: peal_prepare_NAME(slot, (struct abi_submission){...}) for every operation of
+ * ops.def. What is not named is zero, as the contract wants it.
+ */
+#define OP(number, NAME, name, ...)                                             \
+    static inline void peal_prepare_##name(struct abi_submission *slot,         \
+                                           struct abi_submission fields)        \
+    {                                                                           \
+        fields.op = ABI_OP_##NAME;                                              \
+        *slot = fields;                                                         \
+    }
+#include <abi/ops.def>
+#undef OP
+
+/* The next free slot of the submission queue, or nullptr when it is full: submit first. */
+struct abi_submission *peal_ring_slot(void);
+
+/* Makes the slot part of the next submit. */
+static inline void peal_ring_push(void)
+{
+    peal_thread_self()->ring.submission_tail++;
+}
+
+/*
+ * Hands everything pushed to the kernel, then waits until `completions_min` completions can be
+ * reaped, nothing in flight could complete, or the deadline. The value is the number accepted.
+ *
+ *   QUEUE_FULL   not everything was accepted: reap, then submit again
+ *   TIMED_OUT    the deadline came first
+ */
+size_result peal_submit(uint32_t completions_min, uint64_t deadline_ns);
+
+/* Takes the oldest completion; false when there is none. */
+bool peal_reap(struct abi_completion *out_completion);
+
+/* Lets another thread of the same or a higher priority run. */
+void peal_yield(void);
+
+static inline uint64_t peal_system_call(uint64_t number, uint64_t first, uint64_t second)
+{
+    uint64_t answer;
+    __asm__ volatile("syscall"
+                     : "=a"(answer)
+                     : "a"(number), "D"(first), "S"(second)
+                     : "rcx", "r11", "memory");
+    return answer;
+}
