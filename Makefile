@@ -250,6 +250,8 @@ $(BUILD)/unit/%.log: $(BUILD)/unit/%
 
 HOST_TEST_NAMES := $(HOST_TESTS:.c=) $(USER_HOST_TESTS:.c=)
 unit: $(HOST_TEST_NAMES:%=$(BUILD)/unit/%.log)
+unit-logs: # their names, for sums
+	@echo $(HOST_TEST_NAMES:%=$(BUILD)/unit/%.log)
 $(HOST_TEST_NAMES:%=unit-%): unit-%: $(BUILD)/unit/%
 	$<
 
@@ -315,7 +317,7 @@ clean:
 	rm -rf $(BUILD)
 
 always:
-.PHONY: all kernel loader programs archive image disk unit fuzz format format-check layers docs-check \
+.PHONY: all kernel loader programs archive image disk unit unit-logs fuzz format format-check layers docs-check \
         abi-docs headers tidy analyse clean always
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
