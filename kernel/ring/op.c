@@ -184,7 +184,7 @@ op_outcome op_defer(struct op *op, op_handler *function)
     return op_pending();
 }
 
-bool op_let_go(struct op *op, op_outcome *out_outcome)
+op_outcome op_let_go(struct op *op)
 {
     struct ring *ring = op->ring;
     bool has_limit = op->limit_ns != UINT64_MAX;
@@ -199,12 +199,11 @@ bool op_let_go(struct op *op, op_outcome *out_outcome)
     bool is_gone = state_move(op, OP_RUNNING, OP_PENDING);
     if (!is_gone) atomic_store_explicit(&ring->pending, others, memory_order_relaxed);
     spin_release(&ring->lock);
-    if (is_gone) return true;
+    if (is_gone) return op_pending();
 
     quiet_timer(op);
-    *out_outcome = op->outcome;
     op_start(op);
-    return false;
+    return op->outcome;
 }
 
 op_outcome op_yield_handle(struct op *op, CONSUMED struct capability *capability)

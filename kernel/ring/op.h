@@ -101,6 +101,14 @@ enum op_buffer_use : uint8_t {
     OP_BUFFER_WORD,
 };
 
+/* How much there is to do before the handler can run. */
+enum op_shape : uint8_t {
+    OP_BARE,   /* takes nothing: the submission need not be copied, and the handler looks at nothing
+                */
+    OP_PLAIN,  /* takes fields */
+    OP_CLAIMS, /* takes a capability or a buffer */
+};
+
 /* A row of the dispatch table, made from ops.def. */
 struct op_descriptor {
     /* Bits of the submission, seen as eight words, that must be zero: fields and flags the
@@ -110,13 +118,15 @@ struct op_descriptor {
     uint64_t rights;
     uint32_t kinds; /* 0: takes no capability */
     uint32_t flags_known;
+    uint8_t shape;      /* enum op_shape */
     uint8_t buffer_use; /* enum op_buffer_use */
-    bool has_claims;    /* a capability or a buffer to look up */
     /* The handle leaves the table when the common checks have passed, whatever the handler then
      * answers. */
     bool consumes_capability;
     const char *name; /* a literal, for people */
 };
+/* What a BARE operation forbids: all but its number, its priority and the user data. */
+#define OP_BARE_FORBIDDEN_WORD0 0xffffffff0000ff00ull
 
 enum op_state : uint32_t {
     OP_FREE,

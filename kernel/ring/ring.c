@@ -17,6 +17,7 @@
  * tail. ring_close() waits under the lock for pending to become 0; the last completion's critical
  * section is then over as soon as the lock can be taken, so the ring may be freed.
  */
+#include "base/checked.h"
 #include "debug/assert.h"
 #include "mm/direct_map.h"
 #include "mm/heap.h"
@@ -26,7 +27,13 @@
 /* After so many submissions others get a chance to run. */
 static constexpr uint32_t BATCH_BEFORE_PREEMPTION = 32;
 
-static const struct op_descriptor *const *operations;
+static constexpr uint32_t SUBMISSION_WORDS = sizeof(struct abi_submission) / sizeof(uint64_t);
+static constexpr uint32_t WORD_USER_DATA = 5;
+static_assert(offsetof(struct abi_submission, op) == 0, "the low byte of word 0");
+static_assert(offsetof(struct abi_submission, user_data) == WORD_USER_DATA * sizeof(uint64_t), "");
+
+/* Made complete at boot: what does not exist has a row that says so. */
+static const struct op_descriptor *operations[RING_OPERATIONS];
 
 /* Rings that live, and what those that do not any more had counted. Never held together with a
  * ring's lock. */
@@ -34,20 +41,21 @@ static spin_lock rings_lock = SPIN_LOCK_INIT(LOCK_RANK_RING);
 static struct list rings GUARDED_BY(rings_lock) = LIST_INIT(rings);
 static struct ring_counts ended_counts GUARDED_BY(rings_lock);
 
-status ring_init(const struct op_descriptor *const rows[RING_OPERATIONS])
-{
-    operations = rows;
-    return op_init();
-}
-
-/* ---- running one submission ---- */
-
 static op_outcome run_unknown(struct op *op)
 {
     (void)op;
     return op_failed(FAIL(NOT_IMPLEMENTED));
 }
-static const struct op_descriptor unknown_operation = {.handler = run_unknown};
+static const struct op_descriptor unknown_operation = {.handler = run_unknown, .shape = OP_PLAIN};
+
+status ring_init(const struct op_descriptor *const rows[RING_OPERATIONS])
+{
+    for (uint32_t i = 0; i < RING_OPERATIONS; i++)
+        operations[i] = rows[i] != nullptr ? rows[i] : &unknown_operation;
+    return op_init();
+}
+
+/* ---- running one submission ---- */
 
 /* Turns the span the submission claims into a pin. */
 static status pin_span(struct op *op, const struct op_descriptor *row)
@@ -75,22 +83,28 @@ static status pin_span(struct op *op, const struct op_descriptor *row)
                             request->buffer_offset_bytes, request->length_bytes, access, &op->pin);
 }
 
-static op_outcome run_with_claims(struct op *op, const struct op_descriptor *row)
+static status find_capability(struct op *op, const struct op_descriptor *row, uint32_t *out_detail)
 {
     struct handle_table *handles = op->ring->environment.handles;
     uint64_t handle = op->submission.capability;
-    if (row->kinds != 0) {
-        uint32_t detail = 0;
-        capability_result found =
-            row->consumes_capability
-                ? handle_table_remove(handles, handle, row->kinds, row->rights, &detail)
-                : handle_table_find(handles, handle, row->kinds, row->rights, &detail);
-        if (!is_ok(found.status)) return op_refused(found.status, detail);
-        op->capability = found.value;
-    }
-    status pinned = pin_span(op, row);
-    if (!is_ok(pinned)) return op_failed(pinned);
-    return row->handler(op);
+    capability_result found =
+        row->consumes_capability
+            ? handle_table_remove(handles, handle, row->kinds, row->rights, out_detail)
+            : handle_table_find(handles, handle, row->kinds, row->rights, out_detail);
+    op->capability = found.value;
+    return found.status;
+}
+
+static op_outcome run_with_claims(struct op *op, const struct op_descriptor *row)
+{
+    uint32_t detail = 0;
+    status claimed = OK;
+    if (row->kinds != 0) claimed = find_capability(op, row, &detail);
+    if (is_ok(claimed)) claimed = pin_span(op, row);
+    op_outcome outcome = is_ok(claimed) ? row->handler(op) : op_refused(claimed, detail);
+    if (outcome.code == OP_CODE_PENDING) outcome = op_let_go(op);
+    if (outcome.code != OP_CODE_PENDING) op_unpin(op);
+    return outcome;
 }
 
 /*
@@ -100,28 +114,52 @@ static op_outcome run_with_claims(struct op *op, const struct op_descriptor *row
 MUST_INLINE uint64_t copy_submission(struct op *op, const uint64_t *entry, uint64_t word0,
                                      const struct op_descriptor *row)
 {
-    op->words[0] = word0;
     uint64_t forbidden = word0 & row->forbidden[0];
+    op->words[0] = word0;
 #pragma clang loop unroll(full)
     for (uint32_t i = 1; i < array_count(op->words); i++) {
         uint64_t word = __atomic_load_n(&entry[i], __ATOMIC_RELAXED);
         op->words[i] = word;
-        forbidden |= word & row->forbidden[i];
+        if (i != WORD_USER_DATA) forbidden |= word & row->forbidden[i];
     }
     return forbidden;
 }
 
-MUST_INLINE op_outcome run(struct op *op, const uint64_t *entry)
+/* Apart, so that it does not crowd the registers of the loop around bare operations. */
+[[gnu::noinline]] static op_outcome run_copied(struct op *op, const uint64_t *entry, uint64_t word0,
+                                               const struct op_descriptor *row)
+{
+    uint64_t forbidden = copy_submission(op, entry, word0, row);
+    if (unlikely(forbidden != 0)) return op_failed(FAIL(INVALID_ARGUMENT));
+    if (row->shape == OP_CLAIMS) return run_with_claims(op, row);
+    op_outcome outcome = row->handler(op);
+    return outcome.code == OP_CODE_PENDING ? op_let_go(op) : outcome;
+}
+
+/* What must be zero need not be copied. */
+MUST_INLINE op_outcome run_bare(struct op *op, const uint64_t *entry, uint64_t word0,
+                                const struct op_descriptor *row)
+{
+    uint64_t forbidden = word0 & OP_BARE_FORBIDDEN_WORD0;
+#pragma clang loop unroll(full)
+    for (uint32_t i = 1; i < array_count(op->words); i++)
+        if (i != WORD_USER_DATA) forbidden |= __atomic_load_n(&entry[i], __ATOMIC_RELAXED);
+    return unlikely(forbidden != 0) ? op_failed(FAIL(INVALID_ARGUMENT)) : row->handler(op);
+}
+
+/* Runs the submission. Pending: the op is gone. Otherwise *out_user_data is for its completion. */
+MUST_INLINE op_outcome run(struct op *op, const uint64_t *entry, uint64_t *out_user_data)
 {
     uint64_t word0 = __atomic_load_n(entry, __ATOMIC_RELAXED);
     const struct op_descriptor *row = operations[(uint8_t)word0];
-    if (unlikely(row == nullptr)) row = &unknown_operation;
-    uint64_t forbidden = copy_submission(op, entry, word0, row);
-    if (unlikely(forbidden != 0)) return op_failed(FAIL(INVALID_ARGUMENT));
-    return row->has_claims ? run_with_claims(op, row) : row->handler(op);
+    if (row->shape == OP_BARE) {
+        *out_user_data = __atomic_load_n(&entry[WORD_USER_DATA], __ATOMIC_RELAXED);
+        return run_bare(op, entry, word0, row);
+    }
+    op_outcome outcome = run_copied(op, entry, word0, row);
+    if (outcome.code != OP_CODE_PENDING) *out_user_data = op->words[WORD_USER_DATA];
+    return outcome;
 }
-static_assert(offsetof(struct abi_submission, op) == 0,
-              "the operation is the first word's low byte");
 
 /* ---- accepting ---- */
 
@@ -158,7 +196,7 @@ static status add_ops(struct ring *ring)
 }
 
 /* nullptr: no memory, and then some op is pending and its end will help. */
-static struct op *take_op(struct ring *ring)
+[[gnu::noinline]] static struct op *take_op(struct ring *ring)
 {
     struct op *op = take_free(ring);
     if (op == nullptr && is_ok(add_ops(ring))) op = take_free(ring);
@@ -167,7 +205,8 @@ static struct op *take_op(struct ring *ring)
 }
 
 /* Behind the path that needs no lock because nobody else completes anything in this ring. */
-static void complete_beside_others(struct ring *ring, uint64_t user_data, op_outcome outcome)
+[[gnu::noinline]] static void complete_beside_others(struct ring *ring, uint64_t user_data,
+                                                     op_outcome outcome)
 {
     spin_acquire(&ring->lock);
     ring_write_completion(ring, user_data, outcome);
@@ -175,21 +214,43 @@ static void complete_beside_others(struct ring *ring, uint64_t user_data, op_out
     spin_release(&ring->lock);
 }
 
-MUST_INLINE void complete_in_place(struct ring *ring, struct op *op, op_outcome outcome)
-{
-    if (op->capability != nullptr || op->pin.buffer != nullptr) op_unpin(op);
-    if (likely(atomic_load_explicit(&ring->pending, memory_order_acquire) == 0))
-        ring_write_completion(ring, op->submission.user_data, outcome);
-    else
-        complete_beside_others(ring, op->submission.user_data, outcome);
-}
-
-MUST_INLINE const uint64_t *submission_at(const struct ring *ring, uint32_t position)
+static inline const uint64_t *submission_at(const struct ring *ring, uint32_t position)
 {
     uint32_t index = position & (ring->submission_entries - 1);
     const uint8_t *page = ring->submission_pages[index / RING_SUBMISSIONS_PER_PAGE];
     return (const uint64_t *)(const void *)(page + index % RING_SUBMISSIONS_PER_PAGE *
                                                        sizeof(struct abi_submission));
+}
+
+/* How many entries lie side by side from the position on, up to `count`. */
+static uint32_t run_length(const struct ring *ring, uint32_t position, uint32_t count)
+{
+    uint32_t index = position & (ring->submission_entries - 1);
+    uint32_t to_wrap = ring->submission_entries - index;
+    uint32_t to_page_end = RING_SUBMISSIONS_PER_PAGE - index % RING_SUBMISSIONS_PER_PAGE;
+    uint32_t length = to_wrap < to_page_end ? to_wrap : to_page_end;
+    return length < count ? length : count;
+}
+
+/* Accepts and runs entry..end and answers where it stopped: before the end when there is no op for
+ * more. */
+static const uint64_t *accept_run(struct ring *ring, const uint64_t *entry, const uint64_t *end)
+{
+    struct op *op = ring->current;
+    if (unlikely(op == nullptr)) op = take_op(ring);
+    while (op != nullptr && entry != end) {
+        uint64_t user_data;
+        op_outcome outcome = run(op, entry, &user_data);
+        entry += SUBMISSION_WORDS;
+        if (unlikely(outcome.code == OP_CODE_PENDING))
+            op = take_op(ring);
+        else if (likely(atomic_load_explicit(&ring->pending, memory_order_acquire) == 0))
+            ring_write_completion(ring, user_data, outcome);
+        else
+            complete_beside_others(ring, user_data, outcome);
+    }
+    ring->current = op;
+    return entry;
 }
 
 /* Between the submissions of a long batch. False: the thread is to end, and no more is accepted. */
@@ -204,22 +265,17 @@ static bool pause_batch(void)
 /* Accepts and runs up to `count` submissions from `head` on; answers how many. */
 static uint32_t accept(struct ring *ring, uint32_t head, uint32_t count)
 {
-    struct op *op = ring->current;
     uint32_t done = 0;
-    while (done < count) {
-        if (unlikely(op == nullptr)) {
-            op = take_op(ring);
-            if (op == nullptr) break;
-        }
-        op_outcome outcome = run(op, submission_at(ring, head + done));
-        done++;
-        if (unlikely(outcome.code == OP_CODE_PENDING) && op_let_go(op, &outcome))
-            op = nullptr;
-        else
-            complete_in_place(ring, op, outcome);
-        if (unlikely(done % BATCH_BEFORE_PREEMPTION == 0) && !pause_batch()) break;
-    }
-    ring->current = op;
+    do {
+        uint32_t left = count - done;
+        if (left > BATCH_BEFORE_PREEMPTION) left = BATCH_BEFORE_PREEMPTION;
+        uint32_t length = run_length(ring, head + done, left);
+        const uint64_t *entry = submission_at(ring, head + done);
+        const uint64_t *end = entry + (uint64_t)length * SUBMISSION_WORDS;
+        const uint64_t *stop = accept_run(ring, entry, end);
+        done += (uint32_t)(stop - entry) / SUBMISSION_WORDS;
+        if (stop != end) break;
+    } while (done < count && pause_batch());
     return done;
 }
 
@@ -276,7 +332,7 @@ uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns
     uint32_t room = ring->completion_entries - (uint32_t)(accepted - ring->reaped);
     uint32_t taken = 0;
     if (offered != 0) {
-        taken = accept(ring, head, offered < room ? offered : room);
+        if (room != 0) taken = accept(ring, head, offered < room ? offered : room);
         accepted += taken;
         atomic_store_explicit(&ring->accepted, accepted, memory_order_relaxed);
         header->accepted_total = accepted;
@@ -392,6 +448,7 @@ static status ring_furnish(struct ring *ring, const struct ring_layout *layout)
     ring->memory = memory.value;
     TRY(find_pages(ring, layout));
     TRY(add_ops(ring));
+    ring->completion_next = ring_completion_at(ring, 0);
     describe(ring, layout);
     return OK;
 }
@@ -410,6 +467,8 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
     ring->environment = *environment;
     ring->submission_entries = entries;
     ring->completion_entries = 2 * entries;
+    uint64_t completion_bytes = ring->completion_entries * sizeof(struct abi_completion);
+    ring->completion_run_bytes = min_of(completion_bytes, PAGE_BYTES);
     spin_lock_init(&ring->lock, LOCK_RANK_RING);
     wait_queue_init(&ring->waiters);
     status furnished = ring_furnish(ring, &layout);

@@ -23,6 +23,7 @@ struct ring {
     uint8_t **completion_pages; /* in the same array, behind the former */
     uint32_t submission_entries;
     uint32_t completion_entries;
+    uint64_t completion_run_bytes; /* completions that lie side by side: a page, or all */
     struct ring_environment environment;
     struct memory_quota *quota; /* counted; nullptr: the kernel's */
     struct buffer *memory;      /* counted */
@@ -46,6 +47,7 @@ struct ring {
      */
     _Atomic uint32_t pending;
     _Atomic uint64_t completed; /* relaxed: ordered by the lock, or by `pending` */
+    uint64_t *completion_next;  /* where the next one goes: number `completed` */
 
     spin_lock lock; /* LOCK_RANK_RING */
     struct op *free_first GUARDED_BY(lock);
@@ -59,20 +61,29 @@ static inline uint64_t ring_completed(const struct ring *ring)
     return atomic_load_explicit(&ring->completed, memory_order_relaxed);
 }
 
+static inline uint64_t *ring_completion_at(const struct ring *ring, uint64_t position)
+{
+    uint32_t index = (uint32_t)position & (ring->completion_entries - 1);
+    uint8_t *page = ring->completion_pages[index / RING_COMPLETIONS_PER_PAGE];
+    return (uint64_t *)(void *)(page +
+                                index % RING_COMPLETIONS_PER_PAGE * sizeof(struct abi_completion));
+}
+
 /* Writes the completion of an op and counts it; the program sees it with the next ring_show(). */
 MUST_INLINE void ring_write_completion(struct ring *ring, uint64_t user_data, op_outcome outcome)
 {
-    uint64_t completed = ring_completed(ring);
-    uint32_t index = (uint32_t)completed & (ring->completion_entries - 1);
-    uint8_t *page = ring->completion_pages[index / RING_COMPLETIONS_PER_PAGE];
-    uint64_t *words = (uint64_t *)(void *)(page + index % RING_COMPLETIONS_PER_PAGE *
-                                                      sizeof(struct abi_completion));
+    uint64_t *words = ring->completion_next;
     bool is_error = outcome.code != STATUS_OK;
     words[0] = user_data;
     words[1] = is_error ? ABI_RESULT_ERROR : ABI_RESULT_OK;
     words[2] = is_error ? outcome.code : outcome.value;
     words[3] = (uint64_t)outcome.detail << 32; /* flags, of which there are none, and detail */
-    atomic_store_explicit(&ring->completed, completed + 1, memory_order_relaxed);
+
+    uint64_t completed = ring_completed(ring) + 1;
+    atomic_store_explicit(&ring->completed, completed, memory_order_relaxed);
+    words += sizeof(struct abi_completion) / sizeof(uint64_t);
+    bool is_run_over = ((uintptr_t)words & (ring->completion_run_bytes - 1)) == 0;
+    ring->completion_next = unlikely(is_run_over) ? ring_completion_at(ring, completed) : words;
 }
 
 /* Publishes the completions written so far. */
@@ -95,10 +106,10 @@ void op_start(struct op *op);
 /* Drops what the op pins. Task context. */
 void op_unpin(struct op *op);
 /*
- * Its handler answered pending: lets the op go, or, when it has been completed already, answers
- * what with. Then, and only then, the op is still the caller's.
+ * Its handler answered pending: lets the op go and answers pending too; or, when it has been
+ * completed already, answers what with. Then, and only then, the op is still the caller's.
  */
-bool op_let_go(struct op *op, op_outcome *out_outcome);
+op_outcome op_let_go(struct op *op);
 /* The ring closes: calls the op's cancel function if it is parked, and tells it to give up in any
  * case. */
 void op_interrupt(struct op *op);
