@@ -1,8 +1,9 @@
 /*
  * What time it is.
  *
- * Monotonic time is nanoseconds since the kernel started, from the time stamp counter at the rate measured
- * at boot; the clock page (abi/clock.h) lets programs compute the same. Real time is that plus an offset.
+ * Monotonic time is nanoseconds since the kernel started, from the time stamp counter at the rate
+ * measured at boot; the clock page (abi/clock.h) lets programs compute the same. Real time is that
+ * plus an offset.
  *
  * Context: any after clock_init.
  */

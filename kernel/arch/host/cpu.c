@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
 static constexpr uint32_t INDEX_NONE = UINT32_MAX;
 
@@ -14,6 +15,7 @@ thread_local bool host_interrupts_enabled = true;
 thread_local struct thread *host_current_thread;
 thread_local struct host_timer host_timer;
 _Atomic uint64_t host_kicked;
+_Atomic uint64_t host_stopped_ticks;
 
 static thread_local uint32_t own_index = INDEX_NONE;
 static _Atomic uint64_t indices_claimed;
@@ -85,7 +87,15 @@ void machine_test_exit(uint8_t code)
     exit(code);
 }
 
-/* A rate at which a tick is a nanosecond; the time stamp counter's real one matters to no test. */
+uint64_t host_ticks(void)
+{
+    uint64_t stopped = atomic_load(&host_stopped_ticks);
+    if (stopped) return stopped;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 struct tick_rate arch_tick_rate(void)
 {
     return (struct tick_rate){

@@ -19,5 +19,12 @@ struct host_timer {
 /* The calling thread's. */
 extern thread_local struct host_timer host_timer;
 
+/* Zero: time passes. Otherwise every processor's tick counter, a tick being a nanosecond, stands at
+ * this. */
+extern _Atomic uint64_t host_stopped_ticks;
+
 /* One bit per processor that cpu_kick() has named since the caller cleared it. */
 extern _Atomic uint64_t host_kicked;
+
+/* How often tlb_flush() was called. */
+extern _Atomic uint64_t host_flushes;
