@@ -1,13 +1,13 @@
 /*
  * What a process sees at which address: an ordered set of regions, each a window onto a buffer.
  *
- * Pages are entered into the page table when they are first touched (address_space_fault). Regions do not
- * overlap and are never writable and executable; neighbours that continue each other are not merged
- * unless they are the same window.
+ * Pages are entered into the page table when they are first touched (address_space_fault). Regions
+ * do not overlap and are never writable and executable; neighbours that continue each other are not
+ * merged unless they are the same window.
  *
- * Context:  task, interrupts on, no spin lock held: changing calls may sleep and wait for other processors.
- * Locking:  LOCK_RANK_ADDRESS_SPACE inside.
- * Cost:     logarithmic in the number of regions, plus the pages affected.
+ * Context:  task, interrupts on, no spin lock held: changing calls may sleep and wait for other
+ * processors. Locking:  LOCK_RANK_ADDRESS_SPACE inside. Cost:     logarithmic in the number of
+ * regions, plus the pages affected.
  */
 #pragma once
 #include "arch/arch/tlb.h"
@@ -27,12 +27,12 @@ void address_space_destroy(struct address_space *space);
 const struct page_table *address_space_page_table(const struct address_space *space);
 
 struct mapping_request {
-    struct buffer *buffer;   /* counted by the region */
-    uint64_t buffer_offset;  /* page aligned */
-    uint64_t length_bytes;   /* page multiple, not 0, inside the buffer */
-    user_address address;    /* 0: chosen at random where there is room; else page aligned */
-    uint8_t access;          /* ABI_ACCESS_...; 0 makes a reserved hole */
-    uint8_t access_max;      /* what protect may raise it to */
+    struct buffer *buffer;  /* counted by the region */
+    uint64_t buffer_offset; /* page aligned */
+    uint64_t length_bytes;  /* page multiple, not 0, inside the buffer */
+    user_address address;   /* 0: chosen at random where there is room; else page aligned */
+    uint8_t access;         /* ABI_ACCESS_...; 0 makes a reserved hole */
+    uint8_t access_max;     /* what protect may raise it to */
 };
 /*
  * Answers the address.
@@ -41,9 +41,22 @@ struct mapping_request {
  *   ALREADY_EXISTS     something is mapped in the range asked for
  *   OUT_OF_MEMORY, QUOTA_EXCEEDED (too many regions)
  */
-address_result address_space_map(struct address_space *space, const struct mapping_request *request);
-/* NOT_FOUND unless every page of the range is in some region. Splits regions as needed: OUT_OF_MEMORY, QUOTA_EXCEEDED */
+address_result address_space_map(struct address_space *space,
+                                 const struct mapping_request *request);
+/*
+ * A place for `length` bytes (page multiple), chosen as map does. For whoever maps several things
+ * beside each other while nobody else changes the space. OUT_OF_MEMORY when there is no room
+ */
+address_result address_space_find_room(struct address_space *space, uint64_t length);
+/* NOT_FOUND unless every page of the range is in some region. Splits regions as needed:
+ * OUT_OF_MEMORY, QUOTA_EXCEEDED */
 status address_space_unmap(struct address_space *space, user_address address, uint64_t length);
+/*
+ * Removes from the range what is left there of the buffer, and nothing else: for what the kernel
+ * mapped and the program may have unmapped, and replaced, since. The buffer has no large pages.
+ */
+void address_space_unmap_buffer(struct address_space *space, user_address address, uint64_t length,
+                                struct buffer *buffer);
 /* As unmap; PERMISSION_DENIED beyond access_max; INVALID_ARGUMENT for write with execute. */
 status address_space_protect(struct address_space *space, user_address address, uint64_t length,
                              uint8_t access);
@@ -56,7 +69,10 @@ status address_space_protect(struct address_space *space, user_address address, 
  */
 status address_space_fault(struct address_space *space, user_address address, uint8_t access);
 
-/* Called by the switch hook, interrupts off: this processor starts or stops using the tables. */
+/*
+ * This processor starts using the tables, or has stopped: it uses others already. Interrupts off. A
+ * processor may be in several spaces for the moment between.
+ */
 void address_space_activate(struct address_space *space);
 void address_space_deactivate(struct address_space *space);
 /* For listings: number of regions. */

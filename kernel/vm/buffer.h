@@ -1,14 +1,15 @@
 /*
  * Buffers: the memory of programs, and the only way data crosses into the kernel and out of it.
  *
- * A buffer is an array of pages, sparse: a page comes into being, zeroed or as a copy of the same page of the
- * buffer's template, when a program first touches it or the kernel first writes to it, and is charged to the
- * quota of the buffer's creator. The kernel reaches the frames through the direct map and never needs a
- * program's address. A page keeps its frame for the buffer's life, so a counted reference is a pin.
+ * A buffer is an array of pages, sparse: a page comes into being, zeroed or as a copy of the same
+ * page of the buffer's template, when a program first touches it or the kernel first writes to it,
+ * and is charged to the quota of the buffer's creator. The kernel reaches the frames through the
+ * direct map and never needs a program's address. A page keeps its frame for the buffer's life, so
+ * a counted reference is a pin.
  *
- * Context:  task or any with spin locks of lower rank allowed; never sleeps. The last put may free much memory.
- * Locking:  LOCK_RANK_BUFFER inside. Contents are not guarded: programs write them at any time.
- * Cost:     two table steps to a frame.
+ * Context:  any; never sleeps. The last put may free much memory.
+ * Locking:  none: a page is entered into the table by one compare-and-swap and stays until the end.
+ * Contents are not guarded: programs write them at any time. Cost:     two table steps to a frame.
  */
 #pragma once
 #include "base/address.h"
@@ -20,11 +21,11 @@ struct buffer;
 RESULT_TYPE(buffer_result, struct buffer *);
 
 struct buffer_options {
-    struct memory_quota *quota;  /* counted by the buffer; nullptr: the kernel's */
-    uint64_t size_bytes;         /* multiple of PAGE_BYTES, at most ABI_BUFFER_BYTES_MAX, not 0 */
-    uint32_t flags;              /* ABI_BUFFER_... */
-    struct buffer *template;     /* counted by the buffer; nullptr: zeros */
-    uint64_t template_offset;    /* page aligned; pages past the template's end are zeros */
+    struct memory_quota *quota; /* counted by the buffer; nullptr: the kernel's */
+    uint64_t size_bytes;        /* multiple of PAGE_BYTES, at most ABI_BUFFER_BYTES_MAX, not 0 */
+    uint32_t flags;             /* ABI_BUFFER_... */
+    struct buffer *template;    /* counted by the buffer; nullptr: zeros; not for large pages */
+    uint64_t template_offset;   /* page aligned; pages past the template's end are zeros */
 };
 /*
  * One reference, for the caller.
@@ -32,6 +33,11 @@ struct buffer_options {
  *   OUT_OF_MEMORY   no memory for bookkeeping, or for large pages
  */
 buffer_result buffer_create(const struct buffer_options *options);
+/*
+ * A buffer over frames that somebody else owns and keeps for the kernel's life: the clock page,
+ * device memory. All its pages exist; size_bytes as above. OUT_OF_MEMORY
+ */
+buffer_result buffer_create_borrowed(physical_address start, uint64_t size_bytes);
 struct object *buffer_object(struct buffer *buffer);
 struct buffer *buffer_of(struct object *object); /* the kind has been checked */
 static inline void buffer_put(struct buffer *buffer)
@@ -54,10 +60,15 @@ bool buffer_has_large_pages(const struct buffer *buffer);
  * page_index is inside the buffer. For large pages the frame is that of the 4 KiB page asked for.
  */
 frame_result buffer_touch(struct buffer *buffer, uint64_t page_index);
-/* The frame for reading only: false when the page does not exist and reads as zeros. A template's frame may be given. */
+/* The frame for reading only: false when the page does not exist and reads as zeros. A template's
+ * frame may be given. */
 bool buffer_peek(struct buffer *buffer, uint64_t page_index, physical_address *out_frame);
 
-/* Copies between kernel memory and the buffer. The range lies inside the buffer. write: OUT_OF_MEMORY, with a prefix written. */
+/* The frame of a page that exists in this very buffer; false when a touch would have to make it. */
+bool buffer_has_page(const struct buffer *buffer, uint64_t page_index, physical_address *out_frame);
+
+/* Copies between kernel memory and the buffer. The range lies inside the buffer. write:
+ * OUT_OF_MEMORY, with a prefix written. */
 void buffer_read(struct buffer *buffer, uint64_t offset, void *to, uint64_t length);
 status buffer_write(struct buffer *buffer, uint64_t offset, const void *from, uint64_t length);
 

@@ -30,7 +30,8 @@ void buffer_table_empty(struct buffer_table *table);
 
 RESULT_TYPE(index_result, uint32_t);
 /* Takes its own reference. OUT_OF_MEMORY, QUOTA_EXCEEDED (BUFFER_TABLE_MAX) */
-index_result buffer_table_register(struct buffer_table *table, struct buffer *buffer, uint32_t access);
+index_result buffer_table_register(struct buffer_table *table, struct buffer *buffer,
+                                   uint32_t access);
 /* INVALID_BUFFER_INDEX, BUFFER_NOT_REGISTERED */
 status buffer_table_unregister(struct buffer_table *table, uint32_t index);
 
@@ -41,5 +42,5 @@ status buffer_table_unregister(struct buffer_table *table, uint32_t index);
  *   OUT_OF_RANGE            the span is not inside the buffer
  *   PERMISSION_DENIED       not registered for `access`
  */
-status buffer_table_pin(struct buffer_table *table, uint32_t index, uint64_t offset, uint64_t length,
-                        uint32_t access, buffer_pin *out_pin);
+status buffer_table_pin(struct buffer_table *table, uint32_t index, uint64_t offset,
+                        uint64_t length, uint32_t access, buffer_pin *out_pin);
