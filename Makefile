@@ -140,10 +140,10 @@ $(KERNEL_BUILD)/kernel.elf: $(KERNEL_BUILD)/kernel_first.elf $(KERNEL_BUILD)/sym
 	@echo "  link     $@"
 	@$(LD) $(KERNEL_LINK) -o $@ $(KERNEL_OBJECTS) $(KERNEL_BUILD)/symbols.o
 # What the loader reads: the same without symbols and debug information.
-$(KERNEL_BUILD)/kernel: $(KERNEL_BUILD)/kernel.elf
+$(KERNEL_BUILD)/kernel.stripped: $(KERNEL_BUILD)/kernel.elf
 	@$(OBJCOPY) --strip-all $< $@
 
-kernel: $(KERNEL_BUILD)/kernel
+kernel: $(KERNEL_BUILD)/kernel.stripped
 
 # --- Loader ----------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ $(USER_LIBRARY): $(USER_OBJECTS) $(MODULES)
 	@$(AR) rcsD $@ $(USER_OBJECTS)
 
 define PROGRAM
-$$(BUILD)/archive/bin/$(1): $$(patsubst %,$$(USER_BUILD)/%.o,$$(sort $$(wildcard user/programs/$(1)/*.c))) $$(USER_LIBRARY)
+$$(BUILD)/archive/bin/$(1): $$(patsubst %,$$(USER_BUILD)/%.o,$$(sort $$(filter-out %_test.c,$$(wildcard user/programs/$(1)/*.c)))) $$(USER_LIBRARY)
 	@mkdir -p $$(@D); echo "  link     $$@"
 	@$$(LD) $$(USER_LINK) --strip-debug -o $$@ $$(filter-out %.a,$$^) $$(USER_LIBRARY)
 endef
@@ -197,9 +197,9 @@ archive: $(ARCHIVE)
 
 COMMAND_LINE ?=
 IMAGE := $(BUILD)/peal-$(VARIANT).image
-$(IMAGE): $(BUILD)/loader/BOOTX64.EFI $(KERNEL_BUILD)/kernel $(ARCHIVE) tools/make_boot_image
+$(IMAGE): $(BUILD)/loader/BOOTX64.EFI $(KERNEL_BUILD)/kernel.stripped $(ARCHIVE) tools/make_boot_image
 	@echo "  image    $@"
-	@tools/make_boot_image --output $@ --loader $(BUILD)/loader/BOOTX64.EFI --kernel $(KERNEL_BUILD)/kernel \
+	@tools/make_boot_image --output $@ --loader $(BUILD)/loader/BOOTX64.EFI --kernel $(KERNEL_BUILD)/kernel.stripped \
 	    --archive $(ARCHIVE) --command-line '$(COMMAND_LINE)'
 image: $(IMAGE)
 
@@ -292,7 +292,7 @@ headers: $(KERNEL_HEADERS:%=$(BUILD)/headers/kernel/%.ok) $(USER_HEADERS:%=$(BUI
 
 # clang-tidy over kernel, loader and programs; the analyser with the handle checker over programs.
 KERNEL_C  := $(sort $(filter %.c,$(KERNEL_SOURCES)))
-USER_C    := $(sort $(USER_LIBRARY_SOURCES) $(foreach name,$(PROGRAMS),$(wildcard user/programs/$(name)/*.c)))
+USER_C    := $(sort $(USER_LIBRARY_SOURCES) $(foreach name,$(PROGRAMS),$(filter-out %_test.c,$(wildcard user/programs/$(name)/*.c))))
 USER_C    := $(filter %.c,$(USER_C))
 TEST_C    := $(sort $(wildcard tests/guest/*.c) $(GUEST_SUPPORT_SOURCES))
 $(BUILD)/tidy/kernel/%.ok: % .clang-tidy $(call flags_of,kernel-$(VARIANT))

@@ -40,7 +40,7 @@ def boot():
 
 @pytest.fixture(scope="session")
 def kernel():
-    return BUILD / "kernel-release" / "kernel"
+    return BUILD / "kernel-release" / "kernel.stripped"
 
 
 @pytest.fixture(scope="session")
