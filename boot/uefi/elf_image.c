@@ -203,6 +203,8 @@ static const char *read_dynamic(const uint8_t *file, const struct elf_program_he
         case ELF_DYNAMIC_TEXT_RELOCS:
         case ELF_DYNAMIC_RELR:
             return "it needs a dynamic linker";
+        default:
+            break;
         }
     }
     if (table_bytes == 0) return nullptr;
