@@ -1,0 +1,2 @@
+KERNEL_SOURCES += kernel/ipc/address_wait.c
+HOST_SOURCES   += kernel/ipc/address_wait.c

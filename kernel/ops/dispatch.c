@@ -1,0 +1,75 @@
+/*
+ * The dispatch table, made from abi/ops.def.
+ *
+ * The macros below give the words of that table their meaning here: sets become bit masks, and what
+ * an operation does not define becomes the mask of bits that must be zero, so that all unused
+ * fields are checked by looking at each word once.
+ */
+#include "ops/dispatch.h"
+
+#define NO_CAPABILITY 0u
+#define ANY_KIND      ABI_KINDS_ANY
+#define K(NAME)       ABI_KIND_BIT(NAME)
+#define NO_RIGHTS     0ull
+#define R(NAME)       ABI_RIGHT_##NAME
+#define NO_FIELDS     0u
+#define F(NAME)       FIELD_##NAME
+
+/* What HANDLES says about the capability given. */
+#define KEEPS_CAPABILITY           false
+#define YIELDS_CAPABILITY          false
+#define CONSUMES_CAPABILITY        true
+#define CONSUMES_YIELDS_CAPABILITY true
+
+enum : uint32_t {
+    FIELD_OFFSET = 1,
+    FIELD_ARG0 = 2,
+    FIELD_ARG1 = 4,
+};
+
+#define ALL_BITS                UINT64_MAX
+#define LOW_HALF                0x00000000ffffffffull
+#define HIGH_HALF               0xffffffff00000000ull
+#define UNLESS(condition, bits) ((condition) ? 0ull : (bits))
+
+#define WORD0(BUFFER)                                      \
+    ((uint64_t)(uint8_t)~ABI_SUBMISSION_FLAGS_KNOWN << 8 | \
+     UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, HIGH_HALF))
+#define WORD4(FLAGS) (HIGH_HALF | (LOW_HALF & ~(uint64_t)(FLAGS)))
+static_assert(offsetof(struct abi_submission, flags) == 1, "word 0");
+static_assert(offsetof(struct abi_submission, op_flags) == 32, "word 4");
+static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
+
+#define TAKES_CLAIMS(KINDS, BUFFER) ((KINDS) != 0 || OP_BUFFER_##BUFFER != OP_BUFFER_NONE)
+#define SHAPE(KINDS, BUFFER, FIELDS, FLAGS)                   \
+    (TAKES_CLAIMS(KINDS, BUFFER)                  ? OP_CLAIMS \
+     : ((FIELDS) != 0 || (FLAGS) != 0)            ? OP_PLAIN  \
+     : (WORD0(BUFFER) != OP_BARE_FORBIDDEN_WORD0) ? OP_PLAIN  \
+                                                  : OP_BARE)
+
+#define OP(number, NAME, opname, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, ...)           \
+    static_assert(!HANDLES##_CAPABILITY || OP_BUFFER_##BUFFER == OP_BUFFER_NONE,               \
+                  "a refused buffer must not cost the handle");                                \
+    static const struct op_descriptor row_##opname = {                                         \
+        .forbidden = {WORD0(BUFFER), UNLESS((KINDS) != 0, ALL_BITS),                           \
+                      UNLESS((FIELDS) & FIELD_OFFSET, ALL_BITS),                               \
+                      UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, ALL_BITS), WORD4(FLAGS), 0, \
+                      UNLESS((FIELDS) & FIELD_ARG0, ALL_BITS),                                 \
+                      UNLESS((FIELDS) & FIELD_ARG1, ALL_BITS)},                                \
+        .handler = op_##opname,                                                                \
+        .rights = (RIGHTS),                                                                    \
+        .kinds = (KINDS),                                                                      \
+        .flags_known = (FLAGS),                                                                \
+        .shape = SHAPE(KINDS, BUFFER, FIELDS, FLAGS),                                          \
+        .buffer_use = OP_BUFFER_##BUFFER,                                                      \
+        .consumes_capability = HANDLES##_CAPABILITY,                                           \
+        .name = #opname,                                                                       \
+    };
+#include <abi/ops.def>
+#undef OP
+
+const struct op_descriptor *const dispatch_rows[RING_OPERATIONS] = {
+#define OP(number, NAME, opname, ...) [number] = &row_##opname,
+#include <abi/ops.def>
+#undef OP
+};

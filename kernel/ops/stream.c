@@ -1,0 +1,42 @@
+/* Operations on several kinds of object: which kind's function runs them. */
+#include "debug/assert.h"
+#include "ops/ops.h"
+
+/* Functions by kind; the dispatcher lets only those kinds through that ops.def names, which all
+ * have one. */
+typedef op_handler *const handlers_by_kind[ABI_KIND_COUNT];
+
+static op_outcome run_by_kind(struct op *op, handlers_by_kind handlers)
+{
+    op_handler *handler = handlers[object_kind(op_object(op))];
+    ASSERT(handler != nullptr);
+    return handler(op);
+}
+
+op_outcome op_read(struct op *op)
+{
+    static handlers_by_kind readers = {
+        [ABI_KIND_FILE] = op_read_file,
+        [ABI_KIND_CONSOLE] = op_read_console,
+    };
+    return run_by_kind(op, readers);
+}
+
+op_outcome op_write(struct op *op)
+{
+    static handlers_by_kind writers = {
+        [ABI_KIND_FILE] = op_write_file,
+        [ABI_KIND_CONSOLE] = op_write_console,
+    };
+    return run_by_kind(op, writers);
+}
+
+op_outcome op_enumerate(struct op *op)
+{
+    static handlers_by_kind listers = {
+        [ABI_KIND_DIRECTORY] = op_enumerate_directory,
+        [ABI_KIND_PROCESS] = op_enumerate_process,
+        [ABI_KIND_SYSTEM] = op_enumerate_system,
+    };
+    return run_by_kind(op, listers);
+}
