@@ -19,8 +19,8 @@
 #ifdef PEAL_DEBUG
 #define DEBUG_ASSERT(condition) ASSERT(condition)
 #else
-#define DEBUG_ASSERT(condition)        \
-    do {                               \
-        if (0) (void)(condition);      \
+#define DEBUG_ASSERT(condition)   \
+    do {                          \
+        if (0) (void)(condition); \
     } while (0)
 #endif

@@ -15,6 +15,7 @@ void log_line(const char *module, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Receives finished pieces of log, in order. `is_panic`: other processors have been stopped. */
 typedef void log_sink(text piece, bool is_panic);
 #define LOG_SINKS_MAX 4
+/* The sink first receives what has been logged so far, as far as it is kept. */
 void log_add_sink(log_sink *sink);
 
 /* Where time stamps come from; without one, lines have none. */
