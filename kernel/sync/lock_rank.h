@@ -34,6 +34,7 @@ enum lock_rank : uint8_t {
     LOCK_RANK_RUN_QUEUE = 76,   /* of two, the lower CPU number first */
     LOCK_RANK_INTERRUPTS = 78,  /* vector tables */
     LOCK_RANK_TLB = 80,
+    LOCK_RANK_KERNEL_HALF = 82, /* the kernel's own page tables and stacks */
     LOCK_RANK_HEAP = 84, /* slab depots */
     LOCK_RANK_FRAME_POOL = 86,
     LOCK_RANK_RANDOM = 88,

@@ -19,12 +19,13 @@ struct thread_context {
 void context_init(struct thread_context *context, void *stack_top, void (*entry)(void *),
                   void *argument);
 
-/* Saves callee-saved state in *from, continues *to. Returns when somebody switches back to *from. */
+/* Saves callee-saved state in *from, continues *to. Returns when somebody switches back to *from.
+ */
 void context_switch(struct thread_context *from, struct thread_context *to);
 
 /*
- * Kernel stacks, with an unmapped guard page below each: running off the end is a double fault, which
- * has a stack of its own. A stack that is given is kept, mapped, for the next taker.
+ * Kernel stacks, with an unmapped guard page below each: running off the end is a double fault,
+ * which has a stack of its own. A stack that is given is kept, mapped, for the next taker.
  *
  * Context: take in task context, interrupts in any state; give in any. Neither sleeps nor waits.
  * Cost:    a lock and a list step; mapping only when more stacks are alive than ever before.
@@ -34,7 +35,8 @@ void context_switch(struct thread_context *from, struct thread_context *to);
 void *kernel_stack_take(void);
 void kernel_stack_give(void *stack_top);
 
-/* Processor state of user code that the kernel itself does not use: vector registers, segment bases. */
+/* Processor state of user code that the kernel itself does not use: vector registers, segment
+ * bases. */
 struct user_state {
     uint64_t thread_pointer; /* fs base */
     uint64_t second_pointer; /* gs base */
@@ -60,5 +62,6 @@ struct user_entry {
  */
 [[noreturn]] void user_enter(const struct user_entry *entry);
 
-/* Where traps and system calls from user mode on this processor put their frames. Interrupts off. */
+/* Where traps and system calls from user mode on this processor put their frames. Interrupts off.
+ */
 void cpu_set_kernel_stack(void *stack_top);

@@ -35,10 +35,12 @@ void cpu_wait_for_interrupt(void);
 /* Asks processor `index` to look at its run queue soon (reschedule interrupt). Any context. */
 void cpu_kick(uint32_t index);
 
-/* Hardware random bits, mixed from what the processor has. True when all of *out came from RDRAND or RDSEED. */
+/* Hardware random bits, mixed from what the processor has. True when all of *out came from RDRAND
+ * or RDSEED. */
 bool cpu_random(uint64_t *out);
 
-/* Stops the machine. Order: power_off/reboot try ACPI and firmware means and fall back to halting. */
+/* Stops the machine. Order: power_off/reboot try ACPI and firmware means and fall back to halting.
+ */
 [[noreturn]] void machine_power_off(void);
 [[noreturn]] void machine_reboot(void);
 /* Ends QEMU with status 2*code+1 when the test device is there; otherwise halts. */

@@ -1,12 +1,12 @@
 /*
  * Page tables of one address space, in the processor's format.
  *
- * A table maps the lower half for one process; the kernel's upper half is shared by all. A leaf is a
- * page of 4 KiB or 2 MiB (the kernel's direct map also has 1 GiB). Access 0 keeps a page mapped but
- * out of reach. The table knows nothing of regions or buffers: struct address_space does.
+ * A table maps the lower half for one process; the kernel's upper half is shared by all. A leaf is
+ * a page of 4 KiB or 2 MiB (the kernel's direct map also has 1 GiB). Access 0 keeps a page mapped
+ * but out of reach. The table knows nothing of regions or buffers: struct address_space does.
  *
- * Programs have the addresses below ABI_USER_ADDRESS_END: the page below the hole stays free, so that the
- * address behind a system call instruction is always one the processor can return to.
+ * Programs have the addresses below ABI_USER_ADDRESS_END: the page below the hole stays free, so
+ * that the address behind a system call instruction is always one the processor can return to.
  *
  * Context:  task; may allocate frames for tables, charged to the table's quota; never sleeps.
  * Locking:  the caller serialises calls on one table. Stale translations on processors are the
@@ -46,17 +46,17 @@ status page_table_create(struct page_table *table, struct memory_quota *quota);
 void page_table_destroy(struct page_table *table);
 
 /*
- * Maps one page. address and frame are aligned to page_bytes. A table left empty by unmapping may be
- * replaced by a large page, so what was unmapped there must have been flushed.
- *   OUT_OF_MEMORY    no frame for a table on the way; nothing changed
- *   ALREADY_EXISTS   something is mapped there, whatever it is
+ * Maps one page. address and frame are aligned to page_bytes. A table left empty by unmapping may
+ * be replaced by a large page, so what was unmapped there must have been flushed. OUT_OF_MEMORY no
+ * frame for a table on the way; nothing changed ALREADY_EXISTS   something is mapped there,
+ * whatever it is
  */
 status page_table_map(struct page_table *table, uint64_t address, physical_address frame,
                       uint64_t page_bytes, uint8_t access);
 
 /*
- * Removes every mapping in address..+length (page aligned). Large pages that straddle an end are split first.
- * *out_removed (may be nullptr) receives the number of 4 KiB pages that were mapped.
+ * Removes every mapping in address..+length (page aligned). Large pages that straddle an end are
+ * split first. *out_removed (may be nullptr) receives the number of 4 KiB pages that were mapped.
  *   OUT_OF_MEMORY    a split needed a table and there was no frame; nothing changed
  */
 status page_table_unmap(struct page_table *table, uint64_t address, uint64_t length,
@@ -74,3 +74,6 @@ void page_table_use(const struct page_table *table);
 
 /* The kernel's own half: maps device memory and stacks. Same rules; access includes PAGE_KERNEL. */
 struct page_table *page_table_kernel(void);
+/* Boot: makes the table below one of its root entries, so that every table created later shares it.
+ * False: no memory. */
+bool page_table_reserve_top(struct page_table *table, uint64_t address);

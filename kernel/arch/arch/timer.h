@@ -15,7 +15,8 @@ struct tick_rate {
 /* Measured at boot against the HPET or the ACPI PM timer. */
 struct tick_rate arch_tick_rate(void);
 
-/* One interrupt on this processor when about `ns` from now have passed; replaces the one set before. 0: as soon as possible. */
+/* One interrupt on this processor when about `ns` from now have passed; replaces the one set
+ * before. 0: as soon as possible. */
 void arch_timer_arm(uint64_t ns);
 void arch_timer_disarm(void);
 

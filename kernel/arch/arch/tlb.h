@@ -14,5 +14,6 @@ typedef struct cpu_set {
 /* Above this many pages the whole TLB is flushed. */
 #define TLB_FLUSH_PAGES_MAX 32u
 
-/* Flushes address..+length on the processors in the set (the caller's own included when its bit is set). */
+/* Flushes address..+length on the processors in the set (the caller's own included when its bit is
+ * set). */
 void tlb_flush(cpu_set cpus, uint64_t address, uint64_t length);

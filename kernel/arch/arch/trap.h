@@ -4,9 +4,11 @@
  * Context: as each line says. A trap from user mode runs on the thread's kernel stack.
  */
 #pragma once
+#include "base/status.h"
 #include <stdint.h>
 
-/* Registers of the interrupted code, in the order the entry pushed them. Read it, do not resume by it. */
+/* Registers of the interrupted code, in the order the entry pushed them. Read it, do not resume by
+ * it. */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
     uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
@@ -20,6 +22,9 @@ struct user_fault {
     uint64_t address;    /* page fault: the address touched, else 0 */
     const struct trap_frame *frame;
 };
+
+/* "page fault" and the like, for people. Any context. */
+const char *trap_name(uint64_t vector);
 
 /*
  * A fault in user mode. Task context, interrupts on. Returns to retry the instruction, or ends the
@@ -42,10 +47,10 @@ void trap_set_timer(void (*handler)(void));
 void trap_set_kick(void (*handler)(void));
 
 /*
- * Device interrupts. Allocates a vector that will run handler(argument) in interrupt context on `cpu`;
- * the controller has been acknowledged when the handler returns. QUOTA_EXCEEDED when none is left.
+ * Device interrupts. Allocates a vector that will run handler(argument) in interrupt context on
+ * `cpu`; the controller has been acknowledged when the handler returns. QUOTA_EXCEEDED when none is
+ * left.
  */
-#include "base/status.h"
 typedef void interrupt_handler(void *argument);
 typedef struct interrupt_vector {
     uint8_t vector; /* 0: none */
@@ -53,6 +58,8 @@ typedef struct interrupt_vector {
 } interrupt_vector;
 status interrupt_allocate(interrupt_handler *handler, void *argument, uint32_t cpu,
                           interrupt_vector *out_vector);
+/* The device must have been told to be silent; its handler may still be running on its processor.
+ */
 void interrupt_free(interrupt_vector vector);
 
 /* Message-signalled interrupts: what a device writes where. Intel SDM vol. 3A, 11.11. */
