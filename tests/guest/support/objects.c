@@ -1,0 +1,97 @@
+/* One of everything. */
+#include "support/objects.h"
+#include "peal/program.h"
+#include "peal/text.h"
+#include "support/raw.h"
+
+static uint64_t made[ABI_KIND_COUNT];
+
+__attribute__((naked)) static void thread_that_ends(void)
+{
+    __asm__("movl $2, %eax\n"
+            "xorl %edi, %edi\n"
+            "xorl %esi, %esi\n"
+            "syscall\n"
+            "ud2");
+}
+
+static uint64_t make_thread(void)
+{
+    struct raw_scratch memory = raw_scratch_make(8192);
+    struct abi_thread_start *start = (struct abi_thread_start *)memory.bytes;
+    *start = (struct abi_thread_start){
+        .entry_address = (uint64_t)(uintptr_t)thread_that_ends,
+        .stack_address = (uint64_t)(uintptr_t)memory.bytes + 8192,
+    };
+    struct abi_completion done = raw_call((struct abi_submission){
+        .op = ABI_OP_THREAD_CREATE, .buffer_index = memory.index, .length_bytes = sizeof(*start)});
+    return raw_is_ok(done) ? done.value : 0;
+}
+
+static uint64_t make_file(void)
+{
+    static const char path[] = "boot/bin/true";
+    struct raw_scratch memory = raw_scratch_make(4096);
+    for (uint32_t i = 0; i < sizeof(path) - 1; i++)
+        memory.bytes[i] = (uint8_t)path[i];
+    struct abi_completion done = raw_call((struct abi_submission){
+        .op = ABI_OP_OPEN,
+        .capability = object_of_kind(ABI_KIND_DIRECTORY),
+        .buffer_index = memory.index,
+        .length_bytes = sizeof(path) - 1,
+        .args = {ABI_RIGHTS_ALL},
+    });
+    return raw_is_ok(done) ? done.value : 0;
+}
+
+static uint64_t make_process(void)
+{
+    struct abi_completion done = raw_call((struct abi_submission){
+        .op = ABI_OP_PROCESS_OPEN,
+        .capability = object_of_kind(ABI_KIND_SYSTEM),
+        .args = {peal_startup()->process_id, ABI_RIGHTS_ALL},
+    });
+    return raw_is_ok(done) ? done.value : 0;
+}
+
+static uint64_t make(enum abi_kind kind)
+{
+    switch ((uint32_t)kind) {
+    case ABI_KIND_FILE:
+        return make_file();
+    case ABI_KIND_DIRECTORY:
+        return peal_granted_raw(TEXT("root"));
+    case ABI_KIND_BUFFER:
+        return raw_scratch_make(4096).handle;
+    case ABI_KIND_PROCESS:
+        return make_process();
+    case ABI_KIND_THREAD:
+        return make_thread();
+    case ABI_KIND_CONSOLE:
+        return peal_granted_raw(TEXT("console"));
+    case ABI_KIND_SYSTEM:
+        return peal_granted_raw(TEXT("system"));
+    }
+    return 0;
+}
+
+uint64_t object_of_kind(enum abi_kind kind)
+{
+    if (made[kind] == 0) made[kind] = make(kind);
+    return made[kind];
+}
+
+uint64_t object_of_kinds(uint32_t kinds)
+{
+    for (uint32_t kind = 1; kind < ABI_KIND_COUNT; kind++) {
+        if ((kinds & (1u << kind)) == 0) continue;
+        uint64_t handle = object_of_kind((enum abi_kind)kind);
+        if (handle != 0) return handle;
+    }
+    return 0;
+}
+
+uint64_t object_outside_kinds(uint32_t kinds)
+{
+    return object_of_kinds(~kinds & ABI_KINDS_ANY);
+}

@@ -1,0 +1,27 @@
+/*
+ * The operation table as data: what abi/ops.def says of each operation, for tests that go through
+ * all.
+ */
+#pragma once
+#include <abi/ops.h>
+
+enum row_buffer : uint8_t { ROW_NONE, ROW_IN, ROW_OUT, ROW_OUT_MAYBE, ROW_WORD };
+enum row_handles : uint8_t { ROW_KEEPS, ROW_CONSUMES, ROW_YIELDS, ROW_CONSUMES_YIELDS };
+
+#define ROW_FIELD_OFFSET 1u
+#define ROW_FIELD_ARG0   2u
+#define ROW_FIELD_ARG1   4u
+
+struct op_row {
+    uint8_t number;
+    enum row_buffer buffer;
+    enum row_handles handles;
+    uint8_t fields;
+    uint32_t kinds; /* 0: takes no capability */
+    uint64_t rights;
+    uint32_t flags;
+    const char *name;
+};
+
+extern const struct op_row op_rows[];
+extern const uint32_t op_rows_count;
