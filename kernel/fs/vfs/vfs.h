@@ -1,13 +1,16 @@
 /*
  * Files and directories, whatever file system holds them.
  *
- * A *vnode* is one file or directory of one volume; while anybody refers to it there is one struct for it, so that all
- * handles see the same size and pages. An open *file* is a vnode and a position; an open *directory* is a vnode. Both are
- * objects that handles name. A vnode's content is cached page by page.
+ * A *vnode* is one file or directory of one volume; while anybody refers to it there is one struct
+ * for it, so that all handles see the same size and pages. An open *file* is a vnode and a
+ * position; an open *directory* is a vnode. Both are objects that handles name. A vnode's content
+ * is cached page by page.
  *
  * Context: task; what is marked "no wait" never sleeps, the rest may wait for a disk.
- * Locking: LOCK_RANK_VOLUME (mutex) around a file system's structures, LOCK_RANK_VNODE (mutex) while
- *          a page is being filled, LOCK_RANK_PAGE_CACHE and LOCK_RANK_FILE (spin) for look-ups.
+ * Locking: LOCK_RANK_VOLUME (mutex) around a file system's structures, LOCK_RANK_VNODE (mutex)
+ * while a page is being filled, LOCK_RANK_PAGE_CACHE and LOCK_RANK_FILE (spin) for look-ups. A
+ * position is atomic: a read at it claims its bytes when it is done, and is done again if another
+ * was faster.
  */
 #pragma once
 #include "base/text.h"
@@ -18,8 +21,8 @@
 /* ---- opening ---- */
 
 /*
- * Walks `path`, names separated by '/', from the directory, and opens what it finds: an object of kind file or directory, one
- * reference. Empty names, "." , ".." and a leading '/' are refused.
+ * Walks `path`, names separated by '/', from the directory, and opens what it finds: an object of
+ * kind file or directory, one reference. Empty names, "." , ".." and a leading '/' are refused.
  *   NOT_FOUND           a name does not exist, or is not a directory where one is needed
  *   PERMISSION_DENIED   the path tries to leave the directory
  *   INVALID_ARGUMENT    not UTF-8, NUL, empty, or too long a name
@@ -37,26 +40,25 @@ struct vnode *vfs_vnode(struct object *file_or_directory);
 /* ---- files ---- */
 
 /*
- * Copies bytes from the file into a buffer. Answers how many; fewer than asked for means end of file.
- * offset ABI_OFFSET_CURRENT reads at the position and moves it.
- *   IO_ERROR, OUT_OF_MEMORY
- *   WOULD_BLOCK   (cached, no wait) some page is not in memory; nothing was changed
+ * Copies bytes from the file into a buffer. Answers how many; fewer than asked for means end of
+ * file. offset ABI_OFFSET_CURRENT reads at the position and moves it. IO_ERROR, OUT_OF_MEMORY
+ *   WOULD_BLOCK   (cached, no wait) some page is not in memory; nothing but the span was changed
  */
 size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to);
 size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to);
-/* Into kernel memory, for programs' images. Sleeps. */
+/* Into kernel memory, for programs' images. Sleeps. Clamped to the file likewise. */
 size_result vfs_read_kernel(struct vnode *vnode, uint64_t offset, void *to, uint64_t length);
-/* No wait. The new position. INVALID_ARGUMENT for an unknown whence. */
+/* No wait. The new position, clamped to the file. INVALID_ARGUMENT for an unknown whence. */
 size_result vfs_seek(struct object *file, int64_t offset, uint32_t whence);
 
-/* No wait. */
+/* No wait. Size and the file's part; not kind, rights and object. */
 void vfs_fill_stat(struct object *file_or_directory, struct abi_stat *stat);
 
 /* ---- directories ---- */
 
 /*
- * Packs struct abi_directory_entry records into `to`, from the cookie on. Answers bytes; 0 at the end.
- *   OUT_OF_RANGE   not even one record fits
+ * Packs struct abi_directory_entry records into `to`, from the cookie on. Answers bytes; 0 at the
+ * end. OUT_OF_RANGE   not even one record fits IO_ERROR, OUT_OF_MEMORY
  */
 size_result vfs_enumerate(struct object *directory, uint64_t cookie, const buffer_pin *to);
 
@@ -65,6 +67,16 @@ size_result vfs_enumerate(struct object *directory, uint64_t cookie, const buffe
 /* Boot. The synthetic root: a read-only directory whose entries are volumes. */
 status vfs_init(void);
 struct vnode *vfs_root(void);
-/* Shows a volume's root directory in the synthetic root as `name`. Takes a reference. ALREADY_EXISTS, OUT_OF_MEMORY */
+/* A number no other volume has. */
+uint64_t vfs_take_volume_number(void);
+/*
+ * Shows a volume's root directory in the synthetic root as `name`. Takes a reference.
+ *   ALREADY_EXISTS
+ *   OUT_OF_MEMORY   VFS_VOLUMES_MAX volumes are shown already
+ *   OUT_OF_RANGE    the name is longer than VFS_VOLUME_NAME_BYTES_MAX
+ */
+#define VFS_VOLUMES_MAX           34u
+#define VFS_VOLUME_NAME_BYTES_MAX 31u
 status vfs_add_volume(text name, struct vnode *root);
+/* Memory that holds file contents and is given up when frames run out. */
 uint64_t vfs_cache_bytes(void);

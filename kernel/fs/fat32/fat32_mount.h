@@ -1,0 +1,18 @@
+/*
+ * FAT32 volumes of block devices as vnodes, read only.
+ *
+ * Context: task, sleeps. Locking: LOCK_RANK_VOLUME around tables and directories; file contents are
+ * read without it.
+ */
+#pragma once
+#include "fs/vfs/vnode.h"
+
+struct block_device;
+
+/*
+ * The root directory of the device's volume, one reference. The volume stays mounted for ever.
+ *   NOT_FOUND                          no FAT32 volume that can be used
+ *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
+ * *out_reason then says why, in words for people.
+ */
+vnode_result fat32_mount(struct block_device *device, text *out_reason);
