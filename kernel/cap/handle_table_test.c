@@ -1,0 +1,238 @@
+#include "cap/handle_table.h"
+#include "base/container.h"
+#include "mm/heap.h"
+#include "mm/quota.h"
+#include "random/random.h"
+#include "support/test.h"
+
+/* Tokens that a test can foresee: the module only asks that they are drawn anew. */
+uint64_t random_number(void)
+{
+    static uint64_t state = 1;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+static void destroy(struct object *object)
+{
+    (void)object;
+}
+static const struct object_type file_type = {
+    .kind = ABI_KIND_FILE, .rights_all = ABI_RIGHTS_ALL, .destroy = destroy};
+
+static struct memory_quota quota;
+static struct handle_table table;
+static struct object file;
+static uint32_t detail;
+
+static void prepare(uint32_t live_max)
+{
+    static bool is_ready;
+    if (!is_ready) CHECK_STATUS(OK, capability_init());
+    is_ready = true;
+    quota = (struct memory_quota){.references = 1, .max_bytes = 64ull << 20};
+    object_init(&file, &file_type);
+    handle_table_init(&table, &quota, live_max);
+    detail = 0;
+}
+
+/* Everything was given back. */
+static void finish(void)
+{
+    handle_table_empty(&table);
+    CHECK_EQUAL(1, file.references);
+    CHECK_EQUAL(0, memory_quota_used(&quota));
+    CHECK_EQUAL(0, handle_count_all());
+    object_put(&file);
+}
+
+static uint64_t insert(uint64_t rights)
+{
+    capability_result capability = capability_create(&file, rights);
+    CHECK_STATUS(OK, capability.status);
+    handle_result made = handle_table_insert(&table, capability.value);
+    CHECK_STATUS(OK, made.status);
+    return made.value;
+}
+
+static status found(uint64_t handle, uint32_t kinds, uint64_t rights)
+{
+    capability_result result = handle_table_find(&table, handle, kinds, rights, &detail);
+    if (is_ok(result.status)) capability_put(result.value);
+    return result.status;
+}
+
+static status removed(uint64_t handle, uint64_t rights)
+{
+    capability_result result = handle_table_remove(&table, handle, ABI_KINDS_ANY, rights, &detail);
+    if (is_ok(result.status)) capability_put(result.value);
+    return result.status;
+}
+
+TEST(a_handle_finds_its_capability_and_nothing_else_does)
+{
+    prepare(8);
+    uint64_t handle = insert(ABI_RIGHT_READ);
+    CHECK_STATUS(OK, found(handle, ABI_KIND_BIT(FILE), ABI_RIGHT_READ));
+    CHECK_STATUS(INVALID_CAPABILITY, found(0, ABI_KINDS_ANY, 0));
+    CHECK_STATUS(INVALID_CAPABILITY, found(UINT64_MAX, ABI_KINDS_ANY, 0));
+    for (uint32_t bit = 0; bit < 64; bit++) /* every near miss */
+        CHECK_STATUS(INVALID_CAPABILITY, found(handle ^ 1ull << bit, ABI_KINDS_ANY, 0));
+    finish();
+}
+
+TEST(a_removed_handle_never_names_its_successor)
+{
+    prepare(1); /* one slot is in use at most, so slots are used again */
+    uint64_t old = insert(ABI_RIGHT_READ);
+    CHECK_STATUS(OK, removed(old, 0));
+    for (uint32_t i = 0; i < 3 * HANDLE_CHUNK_SLOTS; i++) {
+        uint64_t young = insert(ABI_RIGHT_READ);
+        CHECK(young != old);
+        CHECK_STATUS(INVALID_CAPABILITY, found(old, ABI_KINDS_ANY, 0));
+        CHECK_STATUS(INVALID_CAPABILITY, removed(old, 0));
+        CHECK_STATUS(OK, removed(young, 0));
+    }
+    finish();
+}
+
+TEST(freed_slots_are_reused_oldest_first_once_no_fresh_ones_are_left)
+{
+    prepare(HANDLE_TABLE_SLOTS_MAX);
+    uint64_t handles[HANDLE_CHUNK_SLOTS];
+    for (uint32_t i = 0; i < HANDLE_CHUNK_SLOTS; i++)
+        handles[i] = insert(ABI_RIGHT_READ);
+    CHECK_STATUS(OK, removed(handles[7], 0));
+    CHECK_STATUS(OK, removed(handles[3], 0));
+    CHECK_EQUAL(handles[7] & ABI_HANDLE_SLOT_MASK, insert(0) & ABI_HANDLE_SLOT_MASK);
+    CHECK_EQUAL(handles[3] & ABI_HANDLE_SLOT_MASK, insert(0) & ABI_HANDLE_SLOT_MASK);
+    CHECK_EQUAL(HANDLE_CHUNK_SLOTS, insert(0) & ABI_HANDLE_SLOT_MASK); /* grew */
+    finish();
+}
+
+TEST(a_refusal_changes_nothing_and_says_why)
+{
+    prepare(8);
+    uint64_t handle = insert(ABI_RIGHT_READ | ABI_RIGHT_STAT);
+    CHECK_STATUS(WRONG_CAPABILITY_TYPE, found(handle, ABI_KIND_BIT(SOCKET), ABI_RIGHT_READ));
+    CHECK_EQUAL(0, detail);
+    CHECK_STATUS(INSUFFICIENT_RIGHTS,
+                 found(handle, ABI_KIND_BIT(FILE), ABI_RIGHT_READ | ABI_RIGHT_WRITE));
+    CHECK_EQUAL(ABI_DETAIL_MAKE(1, 0), detail);
+    CHECK_STATUS(INSUFFICIENT_RIGHTS, removed(handle, ABI_RIGHT_CLOSE));
+    CHECK_EQUAL(ABI_DETAIL_MAKE(6, 0), detail);
+    CHECK_EQUAL(1, handle_table_count(&table));
+    CHECK_STATUS(OK, found(handle, ABI_KIND_BIT(FILE), ABI_RIGHT_READ));
+    finish();
+}
+
+TEST(a_revoked_capability_is_told_apart_from_a_closed_one)
+{
+    prepare(8);
+    uint64_t handle = insert(ABI_RIGHT_READ);
+    capability_result held =
+        handle_table_find(&table, handle, ABI_KINDS_ANY, ABI_RIGHT_READ, &detail);
+    CHECK_STATUS(OK, held.status);
+    atomic_store(&held.value->is_revoked, true);
+    capability_put(held.value);
+    CHECK_STATUS(CAPABILITY_REVOKED, found(handle, ABI_KIND_BIT(SOCKET), ABI_RIGHT_WRITE));
+    finish();
+}
+
+TEST(a_table_holds_as_many_handles_as_its_quota_says)
+{
+    prepare(3);
+    for (uint32_t i = 0; i < 3; i++)
+        insert(ABI_RIGHT_READ);
+    capability_result capability = capability_create(&file, ABI_RIGHT_READ);
+    CHECK_STATUS(OK, capability.status);
+    CHECK_STATUS(QUOTA_EXCEEDED, handle_table_insert(&table, capability.value).status);
+    CHECK_EQUAL(4, file.references); /* what could not be inserted is gone */
+    finish();
+}
+
+TEST(a_table_grows_over_many_chunks_and_finds_everything)
+{
+    prepare(HANDLE_TABLE_SLOTS_MAX);
+    static uint64_t handles[20 * HANDLE_CHUNK_SLOTS];
+    for (uint32_t i = 0; i < array_count(handles); i++)
+        handles[i] = insert(ABI_RIGHT_READ);
+    CHECK_EQUAL(array_count(handles), handle_table_count(&table));
+    for (uint32_t i = 0; i < array_count(handles); i++)
+        CHECK_STATUS(OK, found(handles[i], ABI_KIND_BIT(FILE), ABI_RIGHT_READ));
+    finish();
+}
+
+TEST(an_emptied_table_refuses_everything)
+{
+    prepare(8);
+    uint64_t handle = insert(ABI_RIGHT_READ);
+    handle_table_empty(&table);
+    handle_table_empty(&table);
+    CHECK_STATUS(INVALID_CAPABILITY, found(handle, ABI_KINDS_ANY, 0));
+    capability_result capability = capability_create(&file, ABI_RIGHT_READ);
+    CHECK_STATUS(OK, capability.status);
+    CHECK_STATUS(INTERRUPTED, handle_table_insert(&table, capability.value).status);
+    finish();
+}
+
+TEST(listing_shows_each_live_handle_once)
+{
+    prepare(600);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < 600; i++) {
+        uint64_t handle = insert(ABI_RIGHT_READ);
+        if (i % 3 == 0)
+            CHECK_STATUS(OK, removed(handle, 0));
+        else
+            sum += handle;
+    }
+    uint32_t cursor = 0, count = 0;
+    struct abi_handle_entry entry;
+    while (handle_table_next(&table, &cursor, &entry)) {
+        CHECK_EQUAL(ABI_KIND_FILE, entry.kind);
+        CHECK_EQUAL(ABI_RIGHT_READ, entry.rights);
+        CHECK_EQUAL(file.id, entry.object_id);
+        sum -= entry.handle;
+        count++;
+    }
+    CHECK_EQUAL(400, count);
+    CHECK_EQUAL(0, sum);
+    cursor = UINT32_MAX; /* from a program */
+    CHECK(!handle_table_next(&table, &cursor, &entry));
+    finish();
+}
+
+TEST(an_insert_that_runs_out_of_memory_changes_nothing)
+{
+    FOR_EACH_FAILING_ALLOCATION {
+        prepare(HANDLE_TABLE_SLOTS_MAX);
+        uint32_t inserted = 0;
+        while (inserted < 5 * HANDLE_CHUNK_SLOTS) { /* the fifth chunk makes the directory grow */
+            capability_result capability = capability_create(&file, ABI_RIGHT_READ);
+            if (!is_ok(capability.status)) break;
+            handle_result made = handle_table_insert(&table, capability.value);
+            if (!is_ok(made.status)) {
+                CHECK_STATUS(OUT_OF_MEMORY, made.status);
+                CHECK_EQUAL(0, made.value);
+                break;
+            }
+            inserted++;
+        }
+        CHECK_EQUAL(inserted, handle_table_count(&table));
+        CHECK_EQUAL(inserted + 1, file.references);
+        finish();
+    }
+}
+
+TEST(what_the_quota_does_not_allow_is_not_taken)
+{
+    prepare(HANDLE_TABLE_SLOTS_MAX);
+    quota.max_bytes = 4096; /* a directory, but no chunk beside it */
+    capability_result capability = capability_create(&file, ABI_RIGHT_READ);
+    CHECK_STATUS(OK, capability.status);
+    CHECK_STATUS(OUT_OF_MEMORY, handle_table_insert(&table, capability.value).status);
+    finish();
+}
