@@ -1,0 +1,16 @@
+/*
+ * What the shell waits for: typed bytes, Ctrl-C, the end of the program in the foreground.
+ *
+ * All three are submissions in flight. The watch for Ctrl-C is renewed as soon as it has fired, so
+ * the key never reaches a program that reads the console.
+ */
+#pragma once
+#include "peal/process.h"
+
+void events_init(console_ref console);
+
+/* Waits for typed bytes. False: Ctrl-C was typed instead, and nothing is in *out_typed. */
+bool events_read(text *out_typed, status *out_status);
+
+/* Waits for the end of `process`; Ctrl-C ends it. */
+status events_wait(process_ref process, struct abi_exit *out_exit);
