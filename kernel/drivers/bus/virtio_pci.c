@@ -127,14 +127,26 @@ status virtio_negotiate(struct virtio_device *device, uint64_t wanted)
     return OK;
 }
 
+/* Fields of 32 and 64 bits are read in words, others bytewise: 4.1.3.1. */
+static void read_fields(uint8_t *from, uint8_t *to, uint32_t length)
+{
+    bool has_words = is_aligned((uintptr_t)from | length, sizeof(uint32_t));
+    uint32_t step = has_words ? sizeof(uint32_t) : 1;
+    for (uint32_t i = 0; i < length; i += step) {
+        if (has_words)
+            store_le32(to + i, mmio32_read((mmio32 *)(from + i)));
+        else
+            to[i] = mmio8_read((mmio8 *)(from + i));
+    }
+}
+
 status virtio_read_config(const struct virtio_device *device, uint32_t offset, void *to,
                           uint32_t length)
 {
     if (!span_fits(offset, length, device->layout.device.length_bytes)) return FAIL(OUT_OF_RANGE);
     for (uint32_t attempt = 0; attempt < CONFIG_ATTEMPTS; attempt++) {
         uint8_t before = mmio8_read(&device->common->config_generation);
-        for (uint32_t i = 0; i < length; i++)
-            ((uint8_t *)to)[i] = mmio8_read((mmio8 *)(device->config + offset + i));
+        read_fields(device->config + offset, to, length);
         if (mmio8_read(&device->common->config_generation) == before) return OK;
     }
     return FAIL(IO_ERROR);
