@@ -82,16 +82,21 @@ static bool is_blank(uint8_t byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-/* Is this word on the command line, with blanks around it? */
+static bool is_separator(uint8_t byte)
+{
+    return is_blank(byte) || byte == ';';
+}
+
+/* Is this one of the command line's words? */
 static bool command_line_has(const struct boot_info *info, const char *word)
 {
     uint32_t length = 0;
     while (word[length])
         length++;
     for (uint32_t at = 0; at + length <= info->command_line_bytes; at++) {
-        bool begins = at == 0 || is_blank(info->command_line[at - 1]);
-        bool ends =
-            at + length == info->command_line_bytes || is_blank(info->command_line[at + length]);
+        bool begins = at == 0 || is_separator(info->command_line[at - 1]);
+        bool ends = at + length == info->command_line_bytes ||
+                    is_separator(info->command_line[at + length]);
         if (begins && ends && __builtin_memcmp(&info->command_line[at], word, length) == 0)
             return true;
     }

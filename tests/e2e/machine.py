@@ -3,6 +3,7 @@
 Every wait names the text it waits for. Its timeout is a hang detector: far longer than the slowest
 machine needs, and never the way a test finds out that something did not happen.
 """
+import codecs
 import json
 import os
 import pathlib
@@ -10,7 +11,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,9 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("PEAL_BUILD", ROOT / "build")).resolve()
 TOOLS = ROOT / "tools"
 HANG_SECONDS = 180
-PROMPT = re.compile(r"^[^\n]*> $", re.MULTILINE)
-
-sys.path.insert(0, str(ROOT))
+PROMPT = re.compile(r"peal:[^\n]*\$ (?=$|\n)")
+ESCAPE = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
+HALF_ESCAPE = re.compile(r"\x1b(\[[0-9;=?]*)?$")
 
 
 class Hang(AssertionError):
@@ -70,13 +70,17 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self):
-        decoder = __import__("codecs").getincrementaldecoder("utf-8")("replace")
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        pending = ""
         while True:
             piece = os.read(self.process.stdout.fileno(), 4096)
+            # Serial lines end in CR LF; the firmware and the shell's line editor move the cursor.
+            text = ESCAPE.sub("", pending + decoder.decode(piece, final=not piece)).replace("\r", "")
+            half = HALF_ESCAPE.search(text)
+            pending = half[0] if half else ""
+            text = text[:len(text) - len(pending)]
             with self.changed:
-                # Serial lines end in CR LF, and the firmware positions its cursor.
-                text = decoder.decode(piece, final=not piece).replace("\r", "")
-                self.received += re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", text)
+                self.received += text
                 self.ended = not piece
                 self.changed.notify_all()
             if not piece:
