@@ -193,15 +193,20 @@ static text layout_problem(const struct boot_sector *boot, const struct fat32_de
     return TEXT("");
 }
 
+static text device_problem(const struct fat32_device *device)
+{
+    if (device->sector_count == 0) return TEXT("the disk is empty");
+    if (!is_power_of_two(device->sector_bytes) || device->sector_bytes < SECTOR_BYTES_MIN ||
+        device->sector_bytes > SECTOR_BYTES_MAX)
+        return TEXT("its sectors are of a size that FAT does not know");
+    return TEXT("");
+}
+
 status fat32_open(const struct fat32_device *device, struct fat32_volume *out_volume,
                   text *out_reason)
 {
-    *out_reason = TEXT("");
-    if (device->sector_count == 0 || device->sector_bytes == 0 ||
-        device->sector_bytes > FAT32_BLOCK_BYTES) {
-        *out_reason = TEXT("the disk is empty");
-        return FAIL(NOT_FOUND);
-    }
+    *out_reason = device_problem(device);
+    if (out_reason->length > 0) return FAIL(NOT_FOUND);
     uint8_t *sector = heap_take(FAT32_BLOCK_BYTES);
     if (sector == nullptr) return FAIL(OUT_OF_MEMORY);
     status read = device->read(device->context, 0, 1, sector);

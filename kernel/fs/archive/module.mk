@@ -1,0 +1,2 @@
+KERNEL_SOURCES += kernel/fs/archive/archive.c kernel/fs/archive/ustar.c
+HOST_SOURCES   += kernel/fs/archive/archive.c kernel/fs/archive/ustar.c
