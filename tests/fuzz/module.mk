@@ -1,0 +1,1 @@
+FUZZ_TARGETS += tests/fuzz/handle_table_fuzz.c
