@@ -1,6 +1,7 @@
 """Fixtures, and the check that no machine's log says what a healthy one never says."""
 import importlib.machinery
 import importlib.util
+import pathlib
 import subprocess
 
 import pytest
@@ -59,12 +60,13 @@ def fat_disk(tmp_path):
 
     def make(files, name="fat.disk", sectors_per_cluster=1):
         disk = tmp_path / name
+        mebibytes = 46 * sectors_per_cluster  # FAT32 is FAT32 by having more than 65,524 clusters
         with open(disk, "wb") as out:
-            out.truncate(48 << 20)
-        run("sgdisk", "--clear", "--new=1:2048:+46M", "--typecode=1:0700", disk)
-        run("mkfs.vfat", "-F", "32", "-s", sectors_per_cluster, "-n", "TEST", "--offset=2048", disk, 46 << 10)
+            out.truncate((mebibytes + 2) << 20)
+        run("sgdisk", "--clear", f"--new=1:2048:+{mebibytes}M", "--typecode=1:0700", disk)
+        run("mkfs.vfat", "-F", "32", "-s", sectors_per_cluster, "-n", "TEST", "--offset=2048", disk, mebibytes << 10)
         volume = f"{disk}@@{2048 * 512}"
-        folders = sorted({str(parent) for path in files for parent in __import__("pathlib").PurePath(path).parents})
+        folders = sorted({str(parent) for path in files for parent in pathlib.PurePath(path).parents})
         for folder in folders:
             if folder != ".":
                 run("mmd", "-i", volume, f"::{folder}")
