@@ -1,5 +1,6 @@
 /*
- * What lets clang's static analyser follow handles: fuchsia.HandleChecker, checked over all programs.
+ * What lets clang's static analyser follow handles: fuchsia.HandleChecker, checked over all
+ * programs.
  *
  * The checker keys on names, so while it runs the raw handle and status types carry the names it
  * looks for. It does not see the cleanup attribute: what is moved with TAKE leaves its sight, and

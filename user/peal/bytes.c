@@ -3,9 +3,8 @@
 /* Unaligned 16-byte blocks that may alias anything. */
 typedef uint8_t block __attribute__((vector_size(16), aligned(1), may_alias));
 
-__attribute__((no_builtin("memcpy", "memmove"))) void *memcpy(void *restrict to,
-                                                              const void *restrict from,
-                                                              size_t length)
+__attribute__((no_builtin("memcpy", "memmove"))) void *
+memcpy(void *restrict to, const void *restrict from, size_t length)
 {
     uint8_t *out = to;
     const uint8_t *in = from;
@@ -73,7 +72,8 @@ __attribute__((no_builtin("memset"))) void *memset(void *where, int byte, size_t
     return where;
 }
 
-__attribute__((no_builtin("memcmp", "bcmp"))) int memcmp(const void *a, const void *b, size_t length)
+__attribute__((no_builtin("memcmp", "bcmp"))) int memcmp(const void *a, const void *b,
+                                                         size_t length)
 {
     const uint8_t *left = a;
     const uint8_t *right = b;

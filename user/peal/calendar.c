@@ -10,8 +10,7 @@ struct calendar_time calendar_from_ns(uint64_t real_ns)
     uint32_t of_day = (uint32_t)(seconds % SECONDS_PER_DAY);
     uint64_t era = days / 146097;
     uint32_t of_era = (uint32_t)(days % 146097);
-    uint32_t year_of_era =
-        (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    uint32_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     uint32_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     uint32_t shifted_month = (5 * of_year + 2) / 153; /* 0 is March */
     uint32_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;

@@ -10,7 +10,8 @@
 
 /* Publishes the slot behind the tail, enters, and takes its completion. */
 size_result peal_call_finish(struct peal_ring *ring);
-/* The queue is full of pushed entries, which have to be accepted first; false when they cannot be. */
+/* The queue is full of pushed entries, which have to be accepted first; false when they cannot be.
+ */
 bool peal_call_make_room(struct peal_ring *ring);
 
 /*

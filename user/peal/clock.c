@@ -16,8 +16,8 @@ static uint64_t clock_read(uint64_t *out_real_offset_ns)
     for (;;) {
         uint32_t before = load_acquire(&page->sequence); /* pairs with the kernel's release */
         uint64_t ticks = __builtin_ia32_rdtsc() - page->base_ticks;
-        uint64_t ns =
-            page->base_ns + (uint64_t)(((unsigned __int128)ticks * page->multiplier) >> page->shift);
+        uint64_t ns = page->base_ns +
+                      (uint64_t)(((unsigned __int128)ticks * page->multiplier) >> page->shift);
         *out_real_offset_ns = page->real_offset_ns;
         atomic_thread_fence(memory_order_acquire); /* the fields before the second look */
         if (before % 2 == 0 && load_relaxed(&page->sequence) == before) return ns;

@@ -8,8 +8,8 @@
 #include "peal/status.h"
 #include <abi/ring.h>
 
-uint64_t peal_clock_now_ns(void);      /* since boot */
-uint64_t peal_clock_real_ns(void);     /* since 1970-01-01 00:00 UTC */
+uint64_t peal_clock_now_ns(void);  /* since boot */
+uint64_t peal_clock_real_ns(void); /* since 1970-01-01 00:00 UTC */
 uint64_t peal_deadline_in_ms(uint64_t milliseconds);
 
 /* Sleeps until the monotonic clock has reached `deadline_ns`. */

@@ -66,10 +66,8 @@ size_result peal_file_write(file_ref file, view from)
 
 size_result peal_file_seek(file_ref file, int64_t distance, uint32_t from)
 {
-    return peal_call(&(struct abi_submission){.op = ABI_OP_SEEK,
-                                              .capability = file.raw,
-                                              .op_flags = from,
-                                              .args = {(uint64_t)distance}});
+    return peal_call(&(struct abi_submission){
+        .op = ABI_OP_SEEK, .capability = file.raw, .op_flags = from, .args = {(uint64_t)distance}});
 }
 
 size_result peal_file_size(file_ref file)
@@ -82,8 +80,8 @@ size_result peal_file_size(file_ref file)
 stream_ref peal_granted_stream(text name)
 {
     const struct abi_startup_handle *granted = peal_granted(name);
-    bool is_stream = granted != nullptr &&
-                     (granted->kind == ABI_KIND_CONSOLE || granted->kind == ABI_KIND_FILE);
+    bool is_stream =
+        granted != nullptr && (granted->kind == ABI_KIND_CONSOLE || granted->kind == ABI_KIND_FILE);
     return (stream_ref){is_stream ? granted->handle : ABI_HANDLE_NONE};
 }
 
@@ -95,9 +93,9 @@ size_result peal_stream_read(stream_ref stream, span into)
 
 size_result peal_stream_read_try(stream_ref stream, span into)
 {
-    return transfer(stream.raw, into.bytes, into.length,
-                    (struct transfer){ABI_OP_READ, ABI_ACCESS_WRITE, ABI_READ_DO_NOT_WAIT,
-                                      ABI_OFFSET_CURRENT});
+    return transfer(
+        stream.raw, into.bytes, into.length,
+        (struct transfer){ABI_OP_READ, ABI_ACCESS_WRITE, ABI_READ_DO_NOT_WAIT, ABI_OFFSET_CURRENT});
 }
 
 size_result peal_stream_write(stream_ref stream, view from)
@@ -119,8 +117,8 @@ status peal_stream_write_all(stream_ref stream, view from)
 
 status peal_console_watch(console_ref console)
 {
-    return peal_call(&(struct abi_submission){.op = ABI_OP_CONSOLE_WATCH,
-                                              .capability = console.raw})
+    return peal_call(
+               &(struct abi_submission){.op = ABI_OP_CONSOLE_WATCH, .capability = console.raw})
         .status;
 }
 
@@ -134,8 +132,8 @@ struct record_header {
 static bool listing_fill(struct listing *listing)
 {
     struct location where;
-    listing->status = peal_locate_whole(listing->records, sizeof(listing->records),
-                                        ABI_ACCESS_WRITE, &where);
+    listing->status =
+        peal_locate_whole(listing->records, sizeof(listing->records), ABI_ACCESS_WRITE, &where);
     if (!is_ok(listing->status)) return false;
     size_result filled =
         peal_call(&(struct abi_submission){.op = ABI_OP_ENUMERATE,

@@ -15,9 +15,9 @@
 #define RIGHTS_HANDLE  (ABI_RIGHT_CLOSE | ABI_RIGHT_STAT | ABI_RIGHT_DUP)
 #define RIGHTS_READ    (RIGHTS_HANDLE | ABI_RIGHT_READ | ABI_RIGHT_SEEK)
 #define RIGHTS_EXECUTE (RIGHTS_HANDLE | ABI_RIGHT_READ | ABI_RIGHT_EXECUTE)
-#define RIGHTS_FOLDER                                                                       \
-    (RIGHTS_HANDLE | ABI_RIGHT_READ | ABI_RIGHT_SEEK | ABI_RIGHT_ENUMERATE |                \
-     ABI_RIGHT_LOOK_UP | ABI_RIGHT_EXECUTE)
+#define RIGHTS_FOLDER                                                                            \
+    (RIGHTS_HANDLE | ABI_RIGHT_READ | ABI_RIGHT_SEEK | ABI_RIGHT_ENUMERATE | ABI_RIGHT_LOOK_UP | \
+     ABI_RIGHT_EXECUTE)
 
 /*
  * Opens `path` below `folder` with those of `rights` that the folder has.
@@ -120,14 +120,14 @@ peal_raw_status peal_raw_path_open(text path, uint64_t rights, uint32_t flags,
 static inline file_result peal_path_open_file(text path, uint64_t rights)
 {
     file_result result = {0};
-    result.status = status_of_raw(
-        peal_raw_path_open(path, rights, ABI_OPEN_MUST_BE_FILE, &result.value.raw));
+    result.status =
+        status_of_raw(peal_raw_path_open(path, rights, ABI_OPEN_MUST_BE_FILE, &result.value.raw));
     return result;
 }
 static inline directory_result peal_path_open_directory(text path, uint64_t rights)
 {
     directory_result result = {0};
-    result.status = status_of_raw(
-        peal_raw_path_open(path, rights, ABI_OPEN_MUST_BE_FOLDER, &result.value.raw));
+    result.status =
+        status_of_raw(peal_raw_path_open(path, rights, ABI_OPEN_MUST_BE_FOLDER, &result.value.raw));
     return result;
 }

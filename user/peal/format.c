@@ -12,8 +12,10 @@ struct specification {
 void writer_byte(struct writer *writer, char byte)
 {
     if (writer->length == writer->capacity && writer->empty != nullptr) writer->empty(writer);
-    if (writer->length == writer->capacity) writer->is_truncated = true;
-    else writer->bytes[writer->length++] = byte;
+    if (writer->length == writer->capacity)
+        writer->is_truncated = true;
+    else
+        writer->bytes[writer->length++] = byte;
 }
 
 void writer_write(struct writer *writer, text piece)
@@ -80,11 +82,16 @@ static const char *parse_number(const char *at, int *out_number)
 static const char *parse_flags(const char *at, struct specification *how)
 {
     for (;; at++) {
-        if (*at == '-') how->is_left = true;
-        else if (*at == '0') how->is_zero_padded = true;
-        else if (*at == '+') how->has_plus = true;
-        else if (*at == '#') how->has_prefix = true;
-        else return at;
+        if (*at == '-')
+            how->is_left = true;
+        else if (*at == '0')
+            how->is_zero_padded = true;
+        else if (*at == '+')
+            how->has_plus = true;
+        else if (*at == '#')
+            how->has_prefix = true;
+        else
+            return at;
     }
 }
 
@@ -92,9 +99,12 @@ static const char *parse_length(const char *at, struct specification *how)
 {
     how->length = 4;
     for (;; at++) {
-        if (*at == 'h') how->length = how->length == 2 ? 1 : 2;
-        else if (*at == 'l' || *at == 'z' || *at == 'j' || *at == 't') how->length = 8;
-        else return at;
+        if (*at == 'h')
+            how->length = how->length == 2 ? 1 : 2;
+        else if (*at == 'l' || *at == 'z' || *at == 'j' || *at == 't')
+            how->length = 8;
+        else
+            return at;
     }
 }
 
@@ -122,7 +132,8 @@ static void write_integer(struct writer *writer, const struct specification *how
         value = 0 - value;
     } else if (is_signed && how->has_plus) {
         sign = TEXT("+");
-    } else if (how->has_prefix && (how->conversion == 'x' || how->conversion == 'X') && value != 0) {
+    } else if (how->has_prefix && (how->conversion == 'x' || how->conversion == 'X') &&
+               value != 0) {
         sign = TEXT("0x");
     }
     write_number(writer, how, value, sign);

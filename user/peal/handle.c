@@ -4,7 +4,8 @@
 
 void peal_raw_close(peal_raw_handle handle)
 {
-    /* A handle that cannot be closed is not ours any more, or lacks the right: nothing is left to do. */
+    /* A handle that cannot be closed is not ours any more, or lacks the right: nothing is left to
+     * do. */
     ignore_status(
         peal_call(&(struct abi_submission){.op = ABI_OP_CLOSE, .capability = handle}).status);
 }

@@ -35,44 +35,43 @@ static inline status status_of_raw(peal_raw_status code)
     return (status){(enum status_code)code};
 }
 
-#define KIND(NAME, name, number, summary)                                                      \
-    typedef struct name##_handle {                                                             \
-        peal_raw_handle raw;                                                                   \
-    } name##_handle;                                                                           \
-    typedef struct name##_ref {                                                                \
-        peal_raw_handle raw;                                                                   \
-    } name##_ref;                                                                              \
-    RESULT_TYPE(name##_result, name##_handle);                                                 \
-    static inline name##_ref name##_borrow(const name##_handle *handle)                        \
-    {                                                                                          \
-        PEAL_ANALYSER_USE(handle->raw);                                                        \
-        return (name##_ref){handle->raw};                                                      \
-    }                                                                                          \
-    static inline bool name##_is_nil(name##_ref ref)                                           \
-    {                                                                                          \
-        return ref.raw == ABI_HANDLE_NONE;                                                     \
-    }                                                                                          \
-    static inline void name##_handle_drop(name##_handle *handle)                               \
-    {                                                                                          \
-        if (handle->raw != ABI_HANDLE_NONE) peal_raw_close(handle->raw);                       \
-        handle->raw = ABI_HANDLE_NONE;                                                         \
-    }                                                                                          \
-    static inline name##_result name##_dup(name##_ref ref, uint64_t rights)                    \
-    {                                                                                          \
-        name##_result result = {0};                                                            \
-        result.status = status_of_raw(peal_raw_dup(ref.raw, rights, &result.value.raw));       \
-        return result;                                                                         \
-    }                                                                                          \
-    static inline name##_result name##_restrict(CONSUMED name##_handle handle, uint64_t rights) \
-    {                                                                                          \
-        name##_result result = {0};                                                            \
-        result.status =                                                                        \
-            status_of_raw(peal_raw_restrict(handle.raw, rights, &result.value.raw));           \
-        return result;                                                                         \
-    }                                                                                          \
-    static inline status name##_stat(name##_ref ref, struct abi_stat *out_stat)                \
-    {                                                                                          \
-        return peal_raw_stat(ref.raw, out_stat);                                               \
+#define KIND(NAME, name, number, summary)                                                        \
+    typedef struct name##_handle {                                                               \
+        peal_raw_handle raw;                                                                     \
+    } name##_handle;                                                                             \
+    typedef struct name##_ref {                                                                  \
+        peal_raw_handle raw;                                                                     \
+    } name##_ref;                                                                                \
+    RESULT_TYPE(name##_result, name##_handle);                                                   \
+    static inline name##_ref name##_borrow(const name##_handle *handle)                          \
+    {                                                                                            \
+        PEAL_ANALYSER_USE(handle->raw);                                                          \
+        return (name##_ref){handle->raw};                                                        \
+    }                                                                                            \
+    static inline bool name##_is_nil(name##_ref ref)                                             \
+    {                                                                                            \
+        return ref.raw == ABI_HANDLE_NONE;                                                       \
+    }                                                                                            \
+    static inline void name##_handle_drop(name##_handle *handle)                                 \
+    {                                                                                            \
+        if (handle->raw != ABI_HANDLE_NONE) peal_raw_close(handle->raw);                         \
+        handle->raw = ABI_HANDLE_NONE;                                                           \
+    }                                                                                            \
+    static inline name##_result name##_dup(name##_ref ref, uint64_t rights)                      \
+    {                                                                                            \
+        name##_result result = {0};                                                              \
+        result.status = status_of_raw(peal_raw_dup(ref.raw, rights, &result.value.raw));         \
+        return result;                                                                           \
+    }                                                                                            \
+    static inline name##_result name##_restrict(CONSUMED name##_handle handle, uint64_t rights)  \
+    {                                                                                            \
+        name##_result result = {0};                                                              \
+        result.status = status_of_raw(peal_raw_restrict(handle.raw, rights, &result.value.raw)); \
+        return result;                                                                           \
+    }                                                                                            \
+    static inline status name##_stat(name##_ref ref, struct abi_stat *out_stat)                  \
+    {                                                                                            \
+        return peal_raw_stat(ref.raw, out_stat);                                                 \
     }
 #include <abi/kinds.def>
 #undef KIND

@@ -8,9 +8,9 @@
 #include "peal/mutex.h"
 #include "peal/program.h"
 
-#define ARENA_BYTES       (1ull << 30)
-#define LARGE_BYTES_MIN   (1u << 20)
-#define LARGE_MAGIC       0x6567'7261'4c61'6550ull
+#define ARENA_BYTES        (1ull << 30)
+#define LARGE_BYTES_MIN    (1u << 20)
+#define LARGE_MAGIC        0x6567'7261'4c61'6550ull
 #define LARGE_HEADER_BYTES 64u
 
 /* In front of a block that is a buffer of its own. */
@@ -28,7 +28,8 @@ __attribute__((requires_capability(&heap_mutex))) static bool arena_ready(void)
     if (arena.start != nullptr) return true;
     pointer_result made = peal_memory_map(ARENA_BYTES);
     if (!is_ok(made.status)) return false;
-    uint64_t start = ((uint64_t)made.value + HEAP_CHUNK_BYTES - 1) & ~(uint64_t)(HEAP_CHUNK_BYTES - 1);
+    uint64_t start =
+        ((uint64_t)made.value + HEAP_CHUNK_BYTES - 1) & ~(uint64_t)(HEAP_CHUNK_BYTES - 1);
     uint64_t usable = (uint64_t)made.value + ARENA_BYTES - start;
     heap_arena_init(&arena, (void *)start, usable);
     return true;

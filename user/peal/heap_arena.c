@@ -6,9 +6,9 @@
  */
 #include "peal/heap_arena.h"
 
-#define CHUNK_MAGIC       0x6b6e7568'43616550ull
+#define CHUNK_MAGIC        0x6b6e7568'43616550ull
 #define CHUNK_HEADER_BYTES 64u
-#define FREE_MARK         0xf2ee'b10c'f2ee'b10cull
+#define FREE_MARK          0xf2ee'b10c'f2ee'b10cull
 
 struct free_block {
     struct free_block *next;
@@ -16,14 +16,14 @@ struct free_block {
 };
 
 struct heap_chunk {
-    uint64_t magic; /* CHUNK_MAGIC ^ address while in use */
+    uint64_t magic;          /* CHUNK_MAGIC ^ address while in use */
     struct heap_chunk *next; /* in the list of partial chunks of the class */
     struct heap_chunk *previous;
     struct free_block *free;
     uint32_t block_bytes; /* 0: a run */
     uint32_t size_class;
     uint32_t used_count;
-    uint32_t untouched;   /* offset of the first block never used */
+    uint32_t untouched; /* offset of the first block never used */
     uint32_t run_chunks;
     uint32_t is_partial;
 };
@@ -31,8 +31,8 @@ static_assert(sizeof(struct heap_chunk) <= CHUNK_HEADER_BYTES, "blocks follow th
 
 /* Four classes for each power of two from 64 up; below, every 16 bytes. */
 static const uint16_t class_bytes[HEAP_CLASS_COUNT] = {
-    16,  32,  48,   64,   80,   96,   112,  128,  160,  192,  224,  256,   320,
-    384, 448, 512,  640,  768,  1024, 1344, 2048, 3264, 4096, 6528, 8192, 16368,
+    16,  32,  48,  64,  80,  96,   112,  128,  160,  192,  224,  256,  320,
+    384, 448, 512, 640, 768, 1024, 1344, 2048, 3264, 4096, 6528, 8192, 16368,
 };
 
 static uint32_t class_of(size_t bytes)
@@ -40,8 +40,10 @@ static uint32_t class_of(size_t bytes)
     uint32_t low = 0, high = HEAP_CLASS_COUNT;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (class_bytes[middle] < bytes) low = middle + 1;
-        else high = middle;
+        if (class_bytes[middle] < bytes)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -55,11 +57,15 @@ static void chunks_mark(struct heap_arena *arena, uint32_t index, uint32_t count
 {
     for (uint32_t i = index; i < index + count; i++) {
         uint64_t bit = 1ull << (i % 64);
-        if (is_used) arena->used[i / 64] |= bit;
-        else arena->used[i / 64] &= ~bit;
+        if (is_used)
+            arena->used[i / 64] |= bit;
+        else
+            arena->used[i / 64] &= ~bit;
     }
-    if (is_used) arena->chunks_used += count;
-    else arena->chunks_used -= count;
+    if (is_used)
+        arena->chunks_used += count;
+    else
+        arena->chunks_used -= count;
 }
 
 static struct heap_chunk *chunk_at(const struct heap_arena *arena, uint32_t index)
@@ -125,8 +131,10 @@ static void partial_insert(struct heap_arena *arena, struct heap_chunk *chunk)
 
 static void partial_remove(struct heap_arena *arena, struct heap_chunk *chunk)
 {
-    if (chunk->previous != nullptr) chunk->previous->next = chunk->next;
-    else arena->partial[chunk->size_class] = chunk->next;
+    if (chunk->previous != nullptr)
+        chunk->previous->next = chunk->next;
+    else
+        arena->partial[chunk->size_class] = chunk->next;
     if (chunk->next != nullptr) chunk->next->previous = chunk->previous;
     chunk->is_partial = false;
 }

@@ -11,18 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEAP_CHUNK_BYTES   (64u << 10)
-#define HEAP_CLASS_COUNT   26u
-#define HEAP_ALIGNMENT     16u
+#define HEAP_CHUNK_BYTES (64u << 10)
+#define HEAP_CLASS_COUNT 26u
+#define HEAP_ALIGNMENT   16u
 
 struct heap_chunk;
 
 struct heap_arena {
     uint8_t *start; /* a multiple of HEAP_CHUNK_BYTES */
     uint32_t chunk_count;
-    uint32_t search_from;                       /* no free chunk below */
+    uint32_t search_from; /* no free chunk below */
     uint32_t chunks_used;
-    uint64_t *used;                             /* a bit per chunk; lies in the first chunks */
+    uint64_t *used;                               /* a bit per chunk; lies in the first chunks */
     struct heap_chunk *partial[HEAP_CLASS_COUNT]; /* chunks with a free block, per class */
 };
 

@@ -1,5 +1,6 @@
 /*
- * Locking: `regions_mutex` orders changes of the region table and of `owned`; look-ups take nothing.
+ * Locking: `regions_mutex` orders changes of the region table and of `owned`; look-ups take
+ * nothing.
  */
 #include "peal/memory.h"
 #include "peal/call.h"
@@ -59,10 +60,9 @@ status peal_locate_whole(const void *address, size_t length, uint32_t access,
 
 peal_raw_status peal_raw_buffer_create(uint64_t bytes, uint32_t flags, peal_raw_handle *out_buffer)
 {
-    return peal_call_yielding(&(struct abi_submission){.op = ABI_OP_BUFFER_CREATE,
-                                                       .op_flags = flags,
-                                                       .args = {bytes}},
-                              out_buffer);
+    return peal_call_yielding(
+        &(struct abi_submission){.op = ABI_OP_BUFFER_CREATE, .op_flags = flags, .args = {bytes}},
+        out_buffer);
 }
 
 pointer_result peal_buffer_map(buffer_ref buffer, struct mapping_request request)
@@ -93,15 +93,14 @@ status peal_buffer_protect(void *address, uint64_t bytes, uint32_t access)
 
 size_result peal_buffer_register(buffer_ref buffer, uint32_t access)
 {
-    return peal_call(&(struct abi_submission){.op = ABI_OP_BUFFER_REGISTER,
-                                              .capability = buffer.raw,
-                                              .op_flags = access});
+    return peal_call(&(struct abi_submission){
+        .op = ABI_OP_BUFFER_REGISTER, .capability = buffer.raw, .op_flags = access});
 }
 
 status peal_buffer_unregister(uint32_t buffer_index)
 {
-    return peal_call(&(struct abi_submission){.op = ABI_OP_BUFFER_UNREGISTER,
-                                              .args = {buffer_index}})
+    return peal_call(
+               &(struct abi_submission){.op = ABI_OP_BUFFER_UNREGISTER, .args = {buffer_index}})
         .status;
 }
 
@@ -154,7 +153,8 @@ static void region_forget(void *address)
     mutex_lock(&regions_mutex);
     bool found = region_table_remove(&regions, (uint64_t)address, &region);
     mutex_unlock(&regions_mutex);
-    if (found) ignore_status(peal_buffer_unregister(region.buffer_index)); /* ours, and registered */
+    if (found)
+        ignore_status(peal_buffer_unregister(region.buffer_index)); /* ours, and registered */
 }
 
 pointer_result peal_memory_map(size_t bytes)
@@ -164,10 +164,10 @@ pointer_result peal_memory_map(size_t bytes)
     buffer_result made = peal_buffer_create(rounded, 0);
     TRY_AS(pointer_result, made.status);
     OWNED(buffer_handle) buffer = TAKE(made.value);
-    pointer_result mapped = peal_buffer_map(
-        buffer_borrow(&buffer), (struct mapping_request){.length_bytes = rounded,
-                                                         .access = ABI_ACCESS_READ |
-                                                                   ABI_ACCESS_WRITE});
+    pointer_result mapped =
+        peal_buffer_map(buffer_borrow(&buffer),
+                        (struct mapping_request){.length_bytes = rounded,
+                                                 .access = ABI_ACCESS_READ | ABI_ACCESS_WRITE});
     TRY_AS(pointer_result, mapped.status);
 
     status published = mapping_publish(buffer_borrow(&buffer), mapped.value, rounded);

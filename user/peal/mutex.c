@@ -60,7 +60,8 @@ __attribute__((no_thread_safety_analysis)) void mutex_unlock(struct mutex *mutex
         ignore_status(peal_address_wake(&mutex->state, 1).status); /* the mutex is free anyway */
 }
 
-__attribute__((no_thread_safety_analysis)) void condition_wait(struct condition *condition, struct mutex *mutex)
+__attribute__((no_thread_safety_analysis)) void condition_wait(struct condition *condition,
+                                                               struct mutex *mutex)
 {
     uint32_t seen = load_relaxed(&condition->sequence); /* ordered by the mutex we hold */
     mutex_unlock(mutex);

@@ -18,11 +18,11 @@ void peal_format_rights(struct writer *writer, uint64_t rights)
         return;
     }
     bool is_first = true;
-#define RIGHT(NAME, right_name, bit, meaning)                  \
-    if (rights & ABI_RIGHT_##NAME) {                           \
-        if (!is_first) writer_byte(writer, ',');               \
-        writer_write(writer, TEXT(#right_name));               \
-        is_first = false;                                      \
+#define RIGHT(NAME, right_name, bit, meaning)    \
+    if (rights & ABI_RIGHT_##NAME) {             \
+        if (!is_first) writer_byte(writer, ','); \
+        writer_write(writer, TEXT(#right_name)); \
+        is_first = false;                        \
     }
 #include <abi/rights.def>
 #undef RIGHT
@@ -51,9 +51,11 @@ void peal_format_bytes(struct writer *writer, uint64_t bytes)
         tenths /= 1024;
         unit++;
     }
-    if (unit == 0) writer_format(writer, "%lu", (unsigned long)bytes);
+    if (unit == 0)
+        writer_format(writer, "%lu", (unsigned long)bytes);
     else if (tenths < 100)
         writer_format(writer, "%lu.%lu%c", (unsigned long)(tenths / 10),
                       (unsigned long)(tenths % 10), units[unit]);
-    else writer_format(writer, "%lu%c", (unsigned long)(tenths / 10), units[unit]);
+    else
+        writer_format(writer, "%lu%c", (unsigned long)(tenths / 10), units[unit]);
 }

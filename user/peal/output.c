@@ -12,9 +12,16 @@ static void output_empty(struct writer *writer);
 static struct writer output __attribute__((guarded_by(&output_mutex))) = {
     .bytes = output_bytes, .capacity = OUTPUT_BYTES, .empty = output_empty};
 
+/* A program that was granted no stream of this name, but the console, writes there. */
+static stream_ref stream_named(text name)
+{
+    stream_ref stream = peal_granted_stream(name);
+    return stream.raw != ABI_HANDLE_NONE ? stream : peal_granted_stream(TEXT("console"));
+}
+
 static void output_empty(struct writer *writer)
 {
-    stream_ref standard_output = peal_granted_stream(TEXT("stdout"));
+    stream_ref standard_output = stream_named(TEXT("stdout"));
     if (standard_output.raw != ABI_HANDLE_NONE &&
         !is_ok(peal_stream_write_all(standard_output, view_of(writer_text(writer)))))
         writer->is_truncated = true;
@@ -66,7 +73,7 @@ bool peal_output_failed(void)
 /* One line, built before it is written, so that lines of several threads do not mix. */
 static void error_write(struct writer *line)
 {
-    stream_ref standard_error = peal_granted_stream(TEXT("stderr"));
+    stream_ref standard_error = stream_named(TEXT("stderr"));
     if (line->length == line->capacity) line->length--;
     line->bytes[line->length++] = '\n';
     mutex_lock(&output_mutex);
@@ -105,7 +112,8 @@ static void format_refusal(struct writer *line)
     uint32_t bit = ABI_DETAIL_RIGHT(detail);
     writer_write(line, TEXT(" Missing: "));
     peal_format_rights(line, bit < ABI_RIGHT_COUNT ? 1ull << bit : 0);
-    if (ABI_DETAIL_STEP(detail) == 0) writer_write(line, TEXT(", which it was never given."));
+    if (ABI_DETAIL_STEP(detail) == 0)
+        writer_write(line, TEXT(", which it was never given."));
     else
         writer_format(line, ", taken away at restriction %u.", ABI_DETAIL_STEP(detail));
 }

@@ -1,9 +1,9 @@
 /*
- * What a program prints: to the granted streams "stdout" and "stderr".
+ * What a program prints: to the granted streams "stdout" and "stderr", or else to "console".
  *
  * Standard output is buffered and written when the buffer is full, at peal_flush() and when the
  * program ends with peal_exit or by returning from peal_main. Errors flush it first and are
- * written at once. Without the stream, output goes nowhere.
+ * written at once. Without any of them, output goes nowhere.
  *
  * Context: any thread; one mutex orders what threads print.
  */

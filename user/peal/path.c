@@ -33,7 +33,8 @@ bool path_resolve(text current, text path, char out[static PATH_BYTES_MAX], text
 
 bool path_is_plain(text path)
 {
-    if (path.length == 0 || path.bytes[0] == '/' || path.bytes[path.length - 1] == '/') return false;
+    if (path.length == 0 || path.bytes[0] == '/' || path.bytes[path.length - 1] == '/')
+        return false;
     while (path.length > 0) {
         text name = peal_text_split(&path, '/');
         if (name.length == 0 || peal_text_equal(name, TEXT(".")) ||

@@ -46,9 +46,8 @@ status peal_process_wait(process_ref process, uint64_t deadline_ns, struct abi_e
 
 status peal_process_kill(process_ref process, uint32_t code)
 {
-    return peal_call(&(struct abi_submission){.op = ABI_OP_PROCESS_KILL,
-                                              .capability = process.raw,
-                                              .args = {code}})
+    return peal_call(&(struct abi_submission){
+                         .op = ABI_OP_PROCESS_KILL, .capability = process.raw, .args = {code}})
         .status;
 }
 

@@ -48,12 +48,12 @@ uint32_t peal_granted_count(void);
 const struct abi_startup_handle *peal_granted_at(uint32_t index);
 
 /* peal_granted_X(name): the handle granted under this name if it is of kind X; otherwise nil. */
-#define KIND(NAME, name, number, summary)                                            \
-    static inline name##_ref peal_granted_##name(text handle_name)                   \
-    {                                                                                \
-        const struct abi_startup_handle *granted = peal_granted(handle_name);        \
+#define KIND(NAME, name, number, summary)                                                   \
+    static inline name##_ref peal_granted_##name(text handle_name)                          \
+    {                                                                                       \
+        const struct abi_startup_handle *granted = peal_granted(handle_name);               \
         if (granted == nullptr || granted->kind != ABI_KIND_##NAME) return (name##_ref){0}; \
-        return (name##_ref){granted->handle};                                        \
+        return (name##_ref){granted->handle};                                               \
     }
 #include <abi/kinds.def>
 #undef KIND

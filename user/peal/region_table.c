@@ -54,8 +54,10 @@ static uint32_t entries_up_to(const struct region_table *table, uint64_t address
     if (high > REGION_TABLE_ENTRIES_MAX) high = REGION_TABLE_ENTRIES_MAX;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (load_word(&table->entries[middle].address) <= address) low = middle + 1;
-        else high = middle;
+        if (load_word(&table->entries[middle].address) <= address)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }

@@ -59,12 +59,12 @@ void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header);
  * Fills a slot: peal_prepare_NAME(slot, (struct abi_submission){...}) for every operation of
  * ops.def. What is not named is zero, as the contract wants it.
  */
-#define OP(number, NAME, name, ...)                                             \
-    static inline void peal_prepare_##name(struct abi_submission *slot,         \
-                                           struct abi_submission fields)        \
-    {                                                                           \
-        fields.op = ABI_OP_##NAME;                                              \
-        *slot = fields;                                                         \
+#define OP(number, NAME, name, ...)                                      \
+    static inline void peal_prepare_##name(struct abi_submission *slot,  \
+                                           struct abi_submission fields) \
+    {                                                                    \
+        fields.op = ABI_OP_##NAME;                                       \
+        *slot = fields;                                                  \
     }
 #include <abi/ops.def>
 #undef OP

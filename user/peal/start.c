@@ -27,9 +27,9 @@ struct elf_relocation {
     uint64_t info;
     uint64_t addend;
 };
-#define ELF_DYNAMIC_END           0u
-#define ELF_DYNAMIC_RELA          7u
-#define ELF_DYNAMIC_RELA_BYTES    8u
+#define ELF_DYNAMIC_END                0u
+#define ELF_DYNAMIC_RELA               7u
+#define ELF_DYNAMIC_RELA_BYTES         8u
 #define ELF_RELOCATION_X86_64_RELATIVE 8u
 
 extern const struct elf_dynamic dynamic_section[] __asm__("_DYNAMIC")
@@ -45,7 +45,8 @@ extern const struct elf_dynamic dynamic_section[] __asm__("_DYNAMIC")
 NO_STACK_PROTECTOR static void relocate(uint64_t image_address)
 {
     uint64_t table = 0, table_bytes = 0;
-    for (const struct elf_dynamic *entry = dynamic_section; entry->tag != ELF_DYNAMIC_END; entry++) {
+    for (const struct elf_dynamic *entry = dynamic_section; entry->tag != ELF_DYNAMIC_END;
+         entry++) {
         if (entry->tag == ELF_DYNAMIC_RELA) table = entry->value;
         if (entry->tag == ELF_DYNAMIC_RELA_BYTES) table_bytes = entry->value;
     }

@@ -13,9 +13,8 @@ peal_raw_status peal_raw_process_open(system_ref system, uint64_t id, uint64_t r
 
 status peal_system_power(system_ref system, uint64_t action)
 {
-    return peal_call(&(struct abi_submission){.op = ABI_OP_SYSTEM_POWER,
-                                              .capability = system.raw,
-                                              .args = {action}})
+    return peal_call(&(struct abi_submission){
+                         .op = ABI_OP_SYSTEM_POWER, .capability = system.raw, .args = {action}})
         .status;
 }
 

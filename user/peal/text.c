@@ -49,15 +49,20 @@ text peal_text_split(text *rest, char separator)
 
 text peal_text_from_field(const uint8_t *field, size_t field_bytes)
 {
-    return (text){(const char *)field, peal_text_find((text){(const char *)field, field_bytes}, 0, 0)};
+    return (text){(const char *)field,
+                  peal_text_find((text){(const char *)field, field_bytes}, 0, 0)};
 }
 
 static bool digit_value(char c, uint64_t *out)
 {
-    if (c >= '0' && c <= '9') *out = (uint64_t)(c - '0');
-    else if (c >= 'a' && c <= 'f') *out = (uint64_t)(c - 'a' + 10);
-    else if (c >= 'A' && c <= 'F') *out = (uint64_t)(c - 'A' + 10);
-    else return false;
+    if (c >= '0' && c <= '9')
+        *out = (uint64_t)(c - '0');
+    else if (c >= 'a' && c <= 'f')
+        *out = (uint64_t)(c - 'a' + 10);
+    else if (c >= 'A' && c <= 'F')
+        *out = (uint64_t)(c - 'A' + 10);
+    else
+        return false;
     return true;
 }
 

@@ -30,7 +30,8 @@ static struct idle_stack *idle_of(uint64_t stack)
     return (struct idle_stack *)(stack + THREAD_STACK_BYTES - sizeof(struct idle_stack));
 }
 
-__attribute__((requires_capability(&stacks_mutex))) static status stack_take_fresh(uint64_t *out_stack)
+__attribute__((requires_capability(&stacks_mutex))) static status
+stack_take_fresh(uint64_t *out_stack)
 {
     if (fresh_stacks_left == 0) {
         pointer_result made = peal_memory_map(STACKS_PER_RESERVATION * (size_t)THREAD_STACK_BYTES);
@@ -94,7 +95,8 @@ uint64_t peal_thread_id(void)
     return peal_thread_self()->id;
 }
 
-static peal_raw_status thread_start(const struct abi_thread_start *start, peal_raw_handle *out_thread)
+static peal_raw_status thread_start(const struct abi_thread_start *start,
+                                    peal_raw_handle *out_thread)
 {
     struct location where;
     status located = peal_locate_whole(start, sizeof(*start), ABI_ACCESS_READ, &where);
@@ -122,16 +124,17 @@ peal_raw_status peal_raw_thread_create(int (*entry)(uint64_t argument), uint64_t
         .thread_pointer = (uint64_t)block,
     };
     peal_raw_status started = thread_start(&start, out_thread);
-    if (started == ABI_STATUS_OK) *out_stack = stack;
-    else stack_give(stack);
+    if (started == ABI_STATUS_OK)
+        *out_stack = stack;
+    else
+        stack_give(stack);
     return started;
 }
 
 size_result peal_thread_join(running_thread *thread)
 {
-    size_result code = peal_call(&(struct abi_submission){.op = ABI_OP_THREAD_JOIN,
-                                                          .capability = thread->raw,
-                                                          .args = {ABI_DEADLINE_NEVER}});
+    size_result code = peal_call(&(struct abi_submission){
+        .op = ABI_OP_THREAD_JOIN, .capability = thread->raw, .args = {ABI_DEADLINE_NEVER}});
     TRY_AS(size_result, code.status); /* still running, or never was: its stack stays as it is */
     peal_raw_close(thread->raw);
     stack_give(thread->stack);

@@ -1,4 +1,5 @@
 #include "support/guest_test.h"
+#include "peal/path.h"
 #include "peal/system.h"
 
 #define REASON_BYTES 256u
@@ -89,7 +90,8 @@ static void run(const struct guest_test *test)
     uint32_t held_before = handles_held();
     test->run();
     uint32_t held_after = handles_held();
-    EXPECT_MESSAGE(held_after <= held_before, "%u handles before, %u after", held_before, held_after);
+    EXPECT_MESSAGE(held_after <= held_before, "%u handles before, %u after", held_before,
+                   held_after);
 
     if (has_failed) {
         failed_count++;
@@ -132,7 +134,8 @@ int peal_main(struct peal_arguments arguments)
     guest_test_setup();
     for (const struct guest_test *test = guest_tests_first; test < guest_tests_end; test++)
         if (is_selected(test, arguments)) run(test);
-    peal_print("tests: %u passed, %u failed, %u skipped\n", passed_count, failed_count,
-               skipped_count);
+    text name = path_last_name(peal_argument(arguments, 0));
+    peal_print("test: %.*s: %u ok, %u failed, %u skipped\n", TEXT_ARGUMENTS(name), passed_count,
+               failed_count, skipped_count);
     return failed_count == 0 ? 0 : 1;
 }

@@ -8,12 +8,13 @@
  *         EXPECT_STATUS(INVALID_CAPABILITY, peal_raw_stat(stale, &stat));
  *     }
  *
- * Each test gives one line, "test: ok NAME", "test: skip NAME: why" or "test: FAIL NAME: why", and the
- * program ends with "tests: N passed, N failed, N skipped" and exit code 0, or 1 when one failed.
- * Arguments select the tests whose names contain one of them.
+ * Each test gives one line, "test: ok NAME", "test: skip NAME: why" or "test: FAIL NAME: why", and
+ * the program ends with "tests: N passed, N failed, N skipped" and exit code 0, or 1 when one
+ * failed. Arguments select the tests whose names contain one of them.
  *
  * Every test is followed by a count of the handles of its process, when "system" was granted: one
- * left open fails it. What a program may keep is made in GUEST_TEST_SETUP, which runs once before all.
+ * left open fails it. What a program may keep is made in GUEST_TEST_SETUP, which runs once before
+ * all.
  *
  * Context: expectations may stand in any function that a test calls, on the program's first thread.
  * The first one that fails is reported; the test goes on, so that it can clean up.
@@ -27,22 +28,23 @@ struct guest_test {
     void (*run)(void);
 };
 
-#define GUEST_TEST(sentence)                                                              \
-    static void guest_test_##sentence(void);                                              \
-    [[gnu::used, gnu::retain, gnu::section("guest_tests")]] static struct guest_test      \
-        guest_test_entry_##sentence = {.name = #sentence, .run = guest_test_##sentence}; \
+#define GUEST_TEST(sentence)                                                                 \
+    static void guest_test_##sentence(void);                                                 \
+    [[gnu::used, gnu::retain,                                                                \
+      gnu::section("guest_tests")]] static struct guest_test guest_test_entry_##sentence = { \
+        .name = #sentence, .run = guest_test_##sentence};                                    \
     static void guest_test_##sentence(void)
 
 #define GUEST_TEST_SETUP void guest_test_setup(void)
 void guest_test_setup(void);
 
-#define EXPECT(condition)                                                                    \
-    do {                                                                                     \
-        if (!(condition)) guest_test_fail(__FILE__, __LINE__, "not: %s", #condition);        \
+#define EXPECT(condition)                                                             \
+    do {                                                                              \
+        if (!(condition)) guest_test_fail(__FILE__, __LINE__, "not: %s", #condition); \
     } while (0)
-#define EXPECT_MESSAGE(condition, ...)                                          \
-    do {                                                                        \
-        if (!(condition)) guest_test_fail(__FILE__, __LINE__, __VA_ARGS__);     \
+#define EXPECT_MESSAGE(condition, ...)                                      \
+    do {                                                                    \
+        if (!(condition)) guest_test_fail(__FILE__, __LINE__, __VA_ARGS__); \
     } while (0)
 /* Integers, enums, bools and pointers; compared as 64 bits. */
 #define EXPECT_EQUAL(expected, actual) \
@@ -51,12 +53,12 @@ void guest_test_setup(void);
 #define EXPECT_STATUS(name, expression) \
     guest_test_expect_status(__FILE__, __LINE__, #expression, FAIL(name), (expression))
 /* What the rest of the test stands on: leaves the calling function, which returns nothing. */
-#define REQUIRE(condition)                                                            \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            guest_test_fail(__FILE__, __LINE__, "not: %s", #condition);               \
-            return;                                                                   \
-        }                                                                             \
+#define REQUIRE(condition)                                              \
+    do {                                                                \
+        if (!(condition)) {                                             \
+            guest_test_fail(__FILE__, __LINE__, "not: %s", #condition); \
+            return;                                                     \
+        }                                                               \
     } while (0)
 
 void guest_test_fail(const char *file, int line, const char *format, ...)

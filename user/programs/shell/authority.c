@@ -2,11 +2,10 @@
 #include "peal/output.h"
 
 #define RIGHTS_STREAM (RIGHTS_HANDLE | ABI_RIGHT_READ | ABI_RIGHT_WRITE)
-#define RIGHTS_LOOKING                                                                    \
+#define RIGHTS_LOOKING \
     (RIGHTS_HANDLE | ABI_RIGHT_READ | ABI_RIGHT_SEEK | ABI_RIGHT_ENUMERATE | ABI_RIGHT_LOOK_UP)
-#define RIGHTS_OBSERVE                                                                    \
-    (ABI_RIGHT_STAT | ABI_RIGHT_ENUMERATE | ABI_RIGHT_LOOK_UP | ABI_RIGHT_CLOSE)
-#define RIGHTS_ENDING (ABI_RIGHT_STAT | ABI_RIGHT_LOOK_UP | ABI_RIGHT_KILL | ABI_RIGHT_CLOSE)
+#define RIGHTS_OBSERVE (ABI_RIGHT_STAT | ABI_RIGHT_ENUMERATE | ABI_RIGHT_LOOK_UP | ABI_RIGHT_CLOSE)
+#define RIGHTS_ENDING  (ABI_RIGHT_STAT | ABI_RIGHT_LOOK_UP | ABI_RIGHT_KILL | ABI_RIGHT_CLOSE)
 
 static const struct command_info commands[] = {
     {TEXT("bench"), TEXT("measure what operations cost"), RIGHTS_OBSERVE, true, false},
@@ -18,7 +17,8 @@ static const struct command_info commands[] = {
     {TEXT("env"), TEXT("print the environment"), 0, false, false},
     {TEXT("false"), TEXT("fail, with exit code 1"), 0, false, false},
     {TEXT("free"), TEXT("memory in use"), ABI_RIGHT_STAT, false, false},
-    {TEXT("handles"), TEXT("what a process holds, with which rights"), RIGHTS_OBSERVE, false, false},
+    {TEXT("handles"), TEXT("what a process holds, with which rights"), RIGHTS_OBSERVE, false,
+     false},
     {TEXT("hexdump"), TEXT("print a file byte by byte"), 0, false, false},
     {TEXT("hog"), TEXT("use up memory, handles or the ring"), 0, false, false},
     {TEXT("kill"), TEXT("end a process by its number"), RIGHTS_ENDING, false, false},
@@ -48,7 +48,8 @@ const struct command_info *command_at(uint32_t index)
 static void add(struct grants *grants, text name, peal_raw_handle raw, uint64_t rights)
 {
     if (raw == ABI_HANDLE_NONE || grants->count == AUTHORITY_GRANTS_MAX) return;
-    grants->items[grants->count++] = (struct peal_grant){.name = name, .raw = raw, .rights = rights};
+    grants->items[grants->count++] =
+        (struct peal_grant){.name = name, .raw = raw, .rights = rights};
 }
 
 void grants_usual(struct grants *grants, const struct shell *shell, text program)

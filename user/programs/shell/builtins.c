@@ -120,7 +120,8 @@ static const struct builtin builtins[] = {
           "$NAME and ${NAME} stand for the value, also inside \"...\"; '...' keeps the $.\n"
           "$? is the exit code of the last command, PATH where commands are looked for.\n"),
      run_set},
-    {TEXT("unset"), TEXT("forget variables"), TEXT("unset NAME...\nForgets variables.\n"), run_unset},
+    {TEXT("unset"), TEXT("forget variables"), TEXT("unset NAME...\nForgets variables.\n"),
+     run_unset},
     {TEXT("with"), TEXT("run a program with exactly these handles"),
      TEXT("with HANDLE[:RIGHT+RIGHT...],... command [argument]...\n"
           "with none command [argument]...\n"
@@ -167,9 +168,10 @@ bool shell_run_builtin(struct shell *shell, const text *words, uint32_t count, u
 
 static void help_all(void)
 {
-    peal_print("A program can touch only what it was handed, and every request it makes is an entry\n"
-               "in a ring. Type a command, its arguments, Enter.\n\n"
-               "In the shell itself:\n");
+    peal_print(
+        "A program can touch only what it was handed, and every request it makes is an entry\n"
+        "in a ring. Type a command, its arguments, Enter.\n\n"
+        "In the shell itself:\n");
     for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++)
         peal_print("  %-10.*s %.*s\n", TEXT_ARGUMENTS(builtins[i].name),
                    TEXT_ARGUMENTS(builtins[i].summary));

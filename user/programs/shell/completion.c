@@ -55,6 +55,6 @@ struct word_at_cursor completion_word(text line)
     size_t before = start;
     while (before > 0 && line.bytes[before - 1] == ' ')
         before--;
-    return (struct word_at_cursor){
-        .start = start, .is_command = before == 0 || line.bytes[before - 1] == ';'};
+    return (struct word_at_cursor){.start = start,
+                                   .is_command = before == 0 || line.bytes[before - 1] == ';'};
 }

@@ -25,7 +25,8 @@ struct completion {
 
 void completion_begin(struct completion *completion, text prefix);
 void completion_offer(struct completion *completion, text name, bool is_folder);
-/* Empty when nothing matches, or when there is nothing that all have in common behind the prefix. */
+/* Empty when nothing matches, or when there is nothing that all have in common behind the prefix.
+ */
 text completion_addition(const struct completion *completion);
 
 /* The word before the cursor: where it starts, and whether it is the first of its command. */

@@ -33,16 +33,15 @@ static void watch(void)
 {
     if (is_watching) return;
     is_watching = true;
-    push((struct abi_submission){.op = ABI_OP_CONSOLE_WATCH,
-                                 .capability = console.raw,
-                                 .user_data = EVENT_INTERRUPT});
+    push((struct abi_submission){
+        .op = ABI_OP_CONSOLE_WATCH, .capability = console.raw, .user_data = EVENT_INTERRUPT});
 }
 
 static void read_typed(void)
 {
     struct location where;
-    if (is_reading || !is_ok(peal_locate_whole(typed_bytes, sizeof(typed_bytes), ABI_ACCESS_WRITE,
-                                               &where)))
+    if (is_reading ||
+        !is_ok(peal_locate_whole(typed_bytes, sizeof(typed_bytes), ABI_ACCESS_WRITE, &where)))
         return;
     is_reading = true;
     push((struct abi_submission){.op = ABI_OP_READ,
@@ -107,7 +106,8 @@ status events_wait(process_ref process, struct abi_exit *out_exit)
         if (done.user_data == EVENT_INTERRUPT) {
             peal_print("^C\n");
             peal_flush();
-            ignore_status(peal_process_kill(process, CODE_INTERRUPTED)); /* it may be gone already */
+            ignore_status(
+                peal_process_kill(process, CODE_INTERRUPTED)); /* it may be gone already */
         }
         if (done.user_data != EVENT_ENDED) continue;
         *out_exit = ended;

@@ -175,12 +175,18 @@ static void history_newer(struct line_editor *editor)
 /* The last byte of ESC [ ... or ESC O .: ECMA-48, and the numbered keys of the VT220. */
 static void escape_finish(struct line_editor *editor, uint8_t byte)
 {
-    if (byte == 'A') history_show(editor, editor->history_back + 1);
-    else if (byte == 'B') history_newer(editor);
-    else if (byte == 'C') editor->cursor = index_after(editor, editor->cursor);
-    else if (byte == 'D') editor->cursor = index_before(editor, editor->cursor);
-    else if (byte == 'H') editor->cursor = 0;
-    else if (byte == 'F') editor->cursor = editor->length;
+    if (byte == 'A')
+        history_show(editor, editor->history_back + 1);
+    else if (byte == 'B')
+        history_newer(editor);
+    else if (byte == 'C')
+        editor->cursor = index_after(editor, editor->cursor);
+    else if (byte == 'D')
+        editor->cursor = index_before(editor, editor->cursor);
+    else if (byte == 'H')
+        editor->cursor = 0;
+    else if (byte == 'F')
+        editor->cursor = editor->length;
     else if (byte == '~' && (editor->escape_number == 1 || editor->escape_number == 7))
         editor->cursor = 0;
     else if (byte == '~' && (editor->escape_number == 4 || editor->escape_number == 8))
@@ -262,7 +268,8 @@ static enum editor_event key_feed(struct line_editor *editor, uint8_t byte, stru
         editor->escape = ESCAPE_STARTED;
         return EDITOR_MORE;
     }
-    if (byte == CONTROL('L')) writer_write(out, TEXT("\x1b[H\x1b[2J"));
+    if (byte == CONTROL('L'))
+        writer_write(out, TEXT("\x1b[H\x1b[2J"));
     else if (!edit(editor, byte)) {
         char typed = (char)byte;
         if (byte < ' ') return EDITOR_MORE;

@@ -11,8 +11,8 @@ static file_result find_program(const struct shell *shell, text name)
 {
     file_result found = {.status = FAIL(NOT_FOUND)};
     if (peal_text_find(name, '/', 0) < name.length) {
-        found.status = status_of_raw(shell_raw_open(shell, name, RIGHTS_EXECUTE,
-                                                    ABI_OPEN_MUST_BE_FILE, &found.value.raw));
+        found.status = status_of_raw(
+            shell_raw_open(shell, name, RIGHTS_EXECUTE, ABI_OPEN_MUST_BE_FILE, &found.value.raw));
         return found;
     }
     text folders = TEXT("");
@@ -22,8 +22,8 @@ static file_result find_program(const struct shell *shell, text name)
         text path;
         text folder = peal_text_split(&folders, ':');
         if (!path_resolve(folder, name, bytes, &path)) continue;
-        found.status = status_of_raw(shell_raw_open(shell, path, RIGHTS_EXECUTE,
-                                                    ABI_OPEN_MUST_BE_FILE, &found.value.raw));
+        found.status = status_of_raw(
+            shell_raw_open(shell, path, RIGHTS_EXECUTE, ABI_OPEN_MUST_BE_FILE, &found.value.raw));
         if (found.status.code != STATUS_NOT_FOUND) return found;
     }
     return found;
@@ -51,8 +51,10 @@ uint32_t shell_run_program(struct shell *shell, text grant_list, const text *wor
 {
     struct grants grants;
     text name = path_last_name(words[0]);
-    if (grant_list.length == 0) grants_usual(&grants, shell, name);
-    else if (!grants_listed(&grants, shell, grant_list)) return CODE_NOT_STARTED;
+    if (grant_list.length == 0)
+        grants_usual(&grants, shell, name);
+    else if (!grants_listed(&grants, shell, grant_list))
+        return CODE_NOT_STARTED;
 
     file_result found = find_program(shell, words[0]);
     if (!is_ok(found.status)) {

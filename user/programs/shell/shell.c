@@ -6,14 +6,15 @@
 
 static struct shell the_shell;
 
-peal_raw_status shell_raw_open(const struct shell *shell, text path, uint64_t rights, uint32_t flags,
-                               peal_raw_handle *out_handle)
+peal_raw_status shell_raw_open(const struct shell *shell, text path, uint64_t rights,
+                               uint32_t flags, peal_raw_handle *out_handle)
 {
     char bytes[PATH_BYTES_MAX];
     text resolved;
     if (path_is_plain(path))
         return peal_raw_open(shell_current(shell), path, rights, flags, out_handle);
-    if (!path_resolve(shell_path(shell), path, bytes, &resolved)) return ABI_STATUS_INVALID_ARGUMENT;
+    if (!path_resolve(shell_path(shell), path, bytes, &resolved))
+        return ABI_STATUS_INVALID_ARGUMENT;
     if (resolved.length == 1) {
         if (flags & ABI_OPEN_MUST_BE_FILE) return ABI_STATUS_NOT_FOUND;
         return peal_raw_dup(shell->root.raw, rights, out_handle);
@@ -45,8 +46,7 @@ static void run_command(struct shell *shell)
 void shell_run_line(struct shell *shell, text line)
 {
     while (line.length > 0 && !shell->wants_exit) {
-        enum words_error error =
-            words_take_command(&shell->words, &line, look_up_variable, shell);
+        enum words_error error = words_take_command(&shell->words, &line, look_up_variable, shell);
         if (error != WORDS_OK) {
             peal_error("%s", words_error_message(error));
             shell->last_code = 2;

@@ -40,8 +40,8 @@ static inline directory_ref shell_current(const struct shell *shell)
  * Opens a path as typed, relative to the current directory or from the root.
  * As peal_path_open_file and peal_path_open_directory, with the shell's own directory.
  */
-peal_raw_status shell_raw_open(const struct shell *shell, text path, uint64_t rights, uint32_t flags,
-                               peal_raw_handle *out_handle ACQUIRES_HANDLE);
+peal_raw_status shell_raw_open(const struct shell *shell, text path, uint64_t rights,
+                               uint32_t flags, peal_raw_handle *out_handle ACQUIRES_HANDLE);
 
 /* Runs one line: every command in it, one after the other. */
 void shell_run_line(struct shell *shell, text line);

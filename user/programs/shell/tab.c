@@ -19,8 +19,8 @@ static void offer_path(struct completion *completion, const struct shell *shell,
         return;
     }
     directory_result opened = {0};
-    opened.status = status_of_raw(shell_raw_open(shell, folder, RIGHTS_FOLDER,
-                                                 ABI_OPEN_MUST_BE_FOLDER, &opened.value.raw));
+    opened.status = status_of_raw(
+        shell_raw_open(shell, folder, RIGHTS_FOLDER, ABI_OPEN_MUST_BE_FOLDER, &opened.value.raw));
     if (!is_ok(opened.status)) return;
     OWNED(directory_handle) handle = TAKE(opened.value);
     offer_folder(completion, directory_borrow(&handle));
@@ -59,8 +59,10 @@ void shell_complete(struct shell *shell, struct writer *out)
     text folder = peal_text_slice(word, 0, word.length - name.length);
 
     completion_begin(&completion, name);
-    if (at.is_command && folder.length == 0) offer_commands(&completion, shell);
-    else offer_path(&completion, shell, folder);
+    if (at.is_command && folder.length == 0)
+        offer_commands(&completion, shell);
+    else
+        offer_path(&completion, shell, folder);
 
     text addition = completion_addition(&completion);
     if (completion.count == 1) {

@@ -31,8 +31,10 @@ status variables_set(struct variables *variables, text name, text value)
     memcpy(bytes, name.bytes, name.length);
     bytes[name.length] = '=';
     memcpy(bytes + name.length + 1, value.bytes, value.length);
-    if (index == variables->count) variables->count++;
-    else peal_release((void *)variables->items[index].bytes);
+    if (index == variables->count)
+        variables->count++;
+    else
+        peal_release((void *)variables->items[index].bytes);
     variables->items[index] = (text){bytes, length};
     return OK;
 }

@@ -78,7 +78,8 @@ static text name_in_braces(struct scan *scan)
 static text name_plain(struct scan *scan)
 {
     size_t start = scan->at;
-    if (!is_at_end(scan) && scan->line.bytes[start] == '?') scan->at++;
+    if (!is_at_end(scan) && scan->line.bytes[start] == '?')
+        scan->at++;
     else
         while (!is_at_end(scan) && is_name_part(scan->line.bytes[scan->at]))
             scan->at++;
@@ -163,9 +164,12 @@ enum words_error words_take_command(struct words *words, text *line, variable_lo
     while (error == WORDS_OK && !is_at_end(&scan)) {
         char c = scan.line.bytes[scan.at++];
         if (c == ';') break;
-        if (is_blank(c)) word_end(&scan);
-        else if (c == '#' && !scan.is_in_word) scan.at = scan.line.length;
-        else error = add_next(&scan, c);
+        if (is_blank(c))
+            word_end(&scan);
+        else if (c == '#' && !scan.is_in_word)
+            scan.at = scan.line.length;
+        else
+            error = add_next(&scan, c);
     }
     word_end(&scan);
     *line = peal_text_slice(*line, scan.at, SIZE_MAX);

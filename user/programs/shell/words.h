@@ -4,8 +4,8 @@
  *     echo 'no $change'  "but $this"\ word   # and this is a comment
  *
  * Blanks separate words. '...' keeps everything as it is; "..." keeps everything but $ and \;
- * \ keeps the next character. $NAME, ${NAME} and $? are replaced by their values, which are not split
- * again. # begins a comment where a word would begin. ; ends a command.
+ * \ keeps the next character. $NAME, ${NAME} and $? are replaced by their values, which are not
+ * split again. # begins a comment where a word would begin. ; ends a command.
  */
 #pragma once
 #include "peal/text.h"
@@ -15,13 +15,13 @@
 
 enum words_error : uint8_t {
     WORDS_OK,
-    WORDS_QUOTE_OPEN,      /* ' or " without its end */
-    WORDS_BRACE_OPEN,      /* ${ without } */
-    WORDS_TOO_MANY,        /* more than WORDS_MAX words or WORDS_BYTES_MAX bytes */
-    WORDS_PIPE,            /* | */
-    WORDS_REDIRECTION,     /* < or > */
-    WORDS_BACKGROUND,      /* & */
-    WORDS_BAD_VARIABLE,    /* $ with no name behind it */
+    WORDS_QUOTE_OPEN,   /* ' or " without its end */
+    WORDS_BRACE_OPEN,   /* ${ without } */
+    WORDS_TOO_MANY,     /* more than WORDS_MAX words or WORDS_BYTES_MAX bytes */
+    WORDS_PIPE,         /* | */
+    WORDS_REDIRECTION,  /* < or > */
+    WORDS_BACKGROUND,   /* & */
+    WORDS_BAD_VARIABLE, /* $ with no name behind it */
 };
 
 /* False when there is no variable of this name; `context` is the caller's own. */

@@ -1,0 +1,288 @@
+/*
+ * What operations cost. One line each: "bench: NAME VALUE ns".
+ *
+ * Under `-icount shift=0` one nanosecond is one instruction. Each figure is the mean of many
+ * rounds after some that are not counted.
+ */
+#include "peal/atomic.h"
+#include "peal/call.h"
+#include "peal/clock.h"
+#include "peal/file.h"
+#include "peal/memory.h"
+#include "peal/mutex.h"
+#include "peal/output.h"
+#include "peal/process.h"
+#include "peal/thread.h"
+#include "peal/usage.h"
+
+static const char usage[] =
+    "bench [name]...\n"
+    "Measures all of these, or those named, and prints one line each: bench: NAME VALUE ns\n"
+    "  nop            one request that does nothing\n"
+    "  nop_batch_32   the same in batches of 32, per request\n"
+    "  read_4k        4 KiB of a cached file\n"
+    "  read_4k_batch  the same in batches of 32, per read\n"
+    "  thread         create and join\n"
+    "  spawn          start a program and wait for its end\n"
+    "  map_1          map, touch and unmap 1 page\n"
+    "  map_256        the same with 256 pages, per page\n"
+    "  ping_pong      wake another thread and wait for its answer, there and back\n"
+    "  yield          a voluntary switch to another thread\n"
+    "  clock          read the clock\n"
+    "BENCH_FILE names the file that is read (/boot/bin/shell).\n";
+
+#define BATCH 32u
+
+typedef status bench_round(void);
+
+static status round_nop(void)
+{
+    return peal_nop().status;
+}
+
+static status round_clock(void)
+{
+    return peal_clock_now_ns() == 0 ? FAIL(IO_ERROR) : OK;
+}
+
+/* Pushes BATCH copies, enters once, reaps all. */
+static status batch(const struct abi_submission *submission)
+{
+    for (uint32_t i = 0; i < BATCH; i++) {
+        struct abi_submission *slot = peal_ring_slot();
+        if (slot == nullptr) return FAIL(QUEUE_FULL);
+        *slot = *submission;
+        peal_ring_push();
+    }
+    TRY(peal_submit(BATCH, ABI_DEADLINE_NEVER).status);
+    struct abi_completion done;
+    uint32_t count = 0;
+    status all = OK;
+    while (peal_reap(&done)) {
+        count++;
+        if (done.tag != ABI_RESULT_OK) all = status_of_raw(done.error);
+    }
+    return count == BATCH ? all : FAIL(IO_ERROR);
+}
+
+static status round_nop_batch(void)
+{
+    static const struct abi_submission nop = {.op = ABI_OP_NOP};
+    return batch(&nop);
+}
+
+static file_handle read_file;
+static uint8_t page[4096];
+
+static status round_read(void)
+{
+    return peal_file_read_at(file_borrow(&read_file), SPAN_OF(page), 0).status;
+}
+
+static status round_read_batch(void)
+{
+    struct location where;
+    TRY(peal_locate_whole(page, sizeof(page), ABI_ACCESS_WRITE, &where));
+    struct abi_submission read = {.op = ABI_OP_READ,
+                                  .capability = read_file.raw,
+                                  .buffer_index = where.buffer_index,
+                                  .buffer_offset_bytes = where.offset_bytes,
+                                  .length_bytes = where.length_bytes};
+    return batch(&read);
+}
+
+static int thread_nothing(uint64_t)
+{
+    return 0;
+}
+
+static status round_thread(void)
+{
+    running_thread_result started = peal_thread_create(thread_nothing, 0);
+    TRY(started.status);
+    running_thread thread = TAKE(started.value);
+    return peal_thread_join(&thread).status;
+}
+
+static file_handle spawn_file;
+
+static status round_spawn(void)
+{
+    static const text name = TEXT("true");
+    struct abi_exit how;
+    process_result started = peal_process_spawn(
+        file_borrow(&spawn_file),
+        &(struct peal_spawn){.name = name, .arguments = &name, .arguments_count = 1});
+    TRY(started.status);
+    OWNED(process_handle) process = TAKE(started.value);
+    return peal_process_wait(process_borrow(&process), ABI_DEADLINE_NEVER, &how);
+}
+
+/* As a program would: a fresh buffer, every page of it touched once. */
+static status map_touch_unmap(uint64_t pages)
+{
+    uint64_t bytes = pages * ABI_PAGE_BYTES;
+    buffer_result made = peal_buffer_create(bytes, 0);
+    TRY(made.status);
+    OWNED(buffer_handle) buffer = TAKE(made.value);
+    pointer_result mapped =
+        peal_buffer_map(buffer_borrow(&buffer),
+                        (struct mapping_request){.length_bytes = bytes,
+                                                 .access = ABI_ACCESS_READ | ABI_ACCESS_WRITE});
+    TRY(mapped.status);
+    for (uint64_t at = 0; at < bytes; at += ABI_PAGE_BYTES)
+        __atomic_store_n((uint8_t *)mapped.value + at, 1, __ATOMIC_RELAXED);
+    return peal_buffer_unmap(mapped.value, bytes);
+}
+
+static status round_map_1(void)
+{
+    return map_touch_unmap(1);
+}
+
+static status round_map_256(void)
+{
+    return map_touch_unmap(256);
+}
+
+/* Two threads take turns: `turn` says whose it is. */
+static uint32_t turn;
+static uint32_t partner_stops;
+
+static void turn_pass(uint32_t to)
+{
+    store_release(&turn, to);
+    ignore_status(peal_address_wake(&turn, 1).status); /* nobody may be waiting yet */
+}
+
+static void turn_await(uint32_t mine)
+{
+    uint32_t now;
+    while ((now = load_acquire(&turn)) != mine)
+        ignore_status(peal_address_wait(&turn, now, ABI_DEADLINE_NEVER)); /* look again */
+}
+
+static int ping_pong_partner(uint64_t)
+{
+    for (;;) {
+        turn_await(1);
+        if (load_acquire(&partner_stops)) return 0;
+        turn_pass(0);
+    }
+}
+
+static status round_ping_pong(void)
+{
+    turn_pass(1);
+    turn_await(0);
+    return OK;
+}
+
+static int yield_partner(uint64_t)
+{
+    while (!load_acquire(&partner_stops))
+        peal_yield();
+    return 0;
+}
+
+/* There and back: two switches, as long as both threads share a processor. */
+static status round_yield(void)
+{
+    peal_yield();
+    return OK;
+}
+
+struct bench {
+    text name;
+    bench_round *round;
+    uint32_t rounds;
+    uint32_t divisor; /* operations in a round */
+    int (*partner)(uint64_t argument);
+};
+
+static const struct bench benches[] = {
+    {TEXT("nop"), round_nop, 10000, 1, nullptr},
+    {TEXT("nop_batch_32"), round_nop_batch, 1000, BATCH, nullptr},
+    {TEXT("read_4k"), round_read, 2000, 1, nullptr},
+    {TEXT("read_4k_batch"), round_read_batch, 200, BATCH, nullptr},
+    {TEXT("thread"), round_thread, 500, 1, nullptr},
+    {TEXT("spawn"), round_spawn, 100, 1, nullptr},
+    {TEXT("map_1"), round_map_1, 500, 1, nullptr},
+    {TEXT("map_256"), round_map_256, 20, 256, nullptr},
+    {TEXT("ping_pong"), round_ping_pong, 1000, 1, ping_pong_partner},
+    {TEXT("yield"), round_yield, 5000, 2, yield_partner},
+    {TEXT("clock"), round_clock, 10000, 1, nullptr},
+};
+
+static status run_rounds(const struct bench *bench, uint64_t *out_ns)
+{
+    for (uint32_t i = 0; i < bench->rounds / 10 + 1; i++)
+        TRY(bench->round());
+    uint64_t start_ns = peal_clock_now_ns();
+    for (uint32_t i = 0; i < bench->rounds; i++)
+        TRY(bench->round());
+    *out_ns = (peal_clock_now_ns() - start_ns) / bench->rounds / bench->divisor;
+    return OK;
+}
+
+static status run(const struct bench *bench, uint64_t *out_ns)
+{
+    OWNED(running_thread) partner = {0};
+    if (bench->partner == nullptr) return run_rounds(bench, out_ns);
+    store_release(&partner_stops, 0);
+    store_release(&turn, 0);
+    running_thread_result started = peal_thread_create(bench->partner, 0);
+    TRY(started.status);
+    partner = TAKE(started.value);
+    status ran = run_rounds(bench, out_ns);
+    store_release(&partner_stops, 1);
+    turn_pass(1);
+    return ran;
+}
+
+static bool is_selected(text name, struct peal_arguments arguments)
+{
+    bool selected = arguments.count <= 1;
+    for (uint32_t i = 1; i < arguments.count; i++)
+        selected = selected || peal_text_equal(name, peal_argument(arguments, i));
+    return selected;
+}
+
+static status open_files(void)
+{
+    text path = TEXT("/boot/bin/shell");
+    peal_environment_get(TEXT("BENCH_FILE"), &path);
+    file_result to_read = peal_path_open_file(path, RIGHTS_READ);
+    TRY(to_read.status);
+    read_file = TAKE(to_read.value);
+    file_result to_run = peal_path_open_file(TEXT("/boot/bin/true"), RIGHTS_EXECUTE);
+    TRY(to_run.status);
+    spawn_file = TAKE(to_run.value);
+    return OK;
+}
+
+int peal_main(struct peal_arguments arguments)
+{
+    if (peal_wants_help(arguments, usage)) return 0;
+    int code = 0;
+    status opened = open_files();
+    if (!is_ok(opened)) {
+        peal_error_status(TEXT("files to measure with"), opened);
+        return EXIT_CODE_FAILED;
+    }
+    for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++) {
+        uint64_t ns = 0;
+        if (!is_selected(benches[i].name, arguments)) continue;
+        status ran = run(&benches[i], &ns);
+        if (is_ok(ran)) {
+            peal_print("bench: %.*s %lu ns\n", TEXT_ARGUMENTS(benches[i].name), ns);
+        } else {
+            peal_error_status(benches[i].name, ran);
+            code = EXIT_CODE_FAILED;
+        }
+        peal_flush();
+    }
+    file_handle_drop(&read_file);
+    file_handle_drop(&spawn_file);
+    return code;
+}

@@ -1,0 +1,144 @@
+/*
+ * The first program. It holds everything, starts the shell, and starts it again when it ends; with
+ * the variable run=tests it runs the tests instead and switches the machine off.
+ */
+#include "peal/clock.h"
+#include "peal/output.h"
+#include "peal/process.h"
+#include "peal/program.h"
+#include "peal/system.h"
+
+#define NS_PER_SECOND     1'000'000'000ull
+#define BACK_OFF_FIRST_MS 100u
+#define BACK_OFF_LAST_MS  5000u
+
+struct granted {
+    console_ref console;
+    directory_ref root;
+    system_ref system;
+};
+
+#define ENVIRONMENT_MAX 64u
+
+/* Runs a program that is handed all that init has, and waits for its end. */
+static status run(const struct granted *granted, text path, text name, struct abi_exit *out_exit)
+{
+    file_result opened = peal_file_open(granted->root, path, RIGHTS_EXECUTE);
+    TRY(opened.status);
+    OWNED(file_handle) file = TAKE(opened.value);
+    struct peal_grant grants[] = {
+        PEAL_GRANT("stdin", granted->console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("stdout", granted->console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("stderr", granted->console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("console", granted->console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("root", granted->root, ABI_RIGHTS_ALL),
+        PEAL_GRANT("cwd", granted->root, ABI_RIGHTS_ALL),
+        PEAL_GRANT("system", granted->system, ABI_RIGHTS_ALL),
+    };
+    text environment[ENVIRONMENT_MAX];
+    uint32_t count = 0;
+    while (count < ENVIRONMENT_MAX && count < peal_environment_count()) {
+        environment[count] = peal_environment_at(count);
+        count++;
+    }
+    process_result started = peal_process_spawn(
+        file_borrow(&file), &(struct peal_spawn){.name = name,
+                                                 .arguments = &name,
+                                                 .arguments_count = 1,
+                                                 .environment = environment,
+                                                 .environment_count = count,
+                                                 .grants = grants,
+                                                 .grants_count = sizeof(grants) / sizeof(*grants)});
+    TRY(started.status);
+    OWNED(process_handle) process = TAKE(started.value);
+    return peal_process_wait(process_borrow(&process), ABI_DEADLINE_NEVER, out_exit);
+}
+
+/* The machine has nothing to do any more. */
+[[noreturn]] static void stop(const struct granted *granted, int code)
+{
+    peal_flush();
+    peal_error_status(TEXT("power-off"), peal_system_power(granted->system, ABI_POWER_OFF));
+    peal_exit(code);
+}
+
+[[noreturn]] static void run_tests(const struct granted *granted)
+{
+    struct abi_exit how = {0};
+    status ran = run(granted, TEXT("boot/bin/testrunner"), TEXT("testrunner"), &how);
+    if (!is_ok(ran)) {
+        peal_error_status(TEXT("boot/bin/testrunner"), ran);
+        peal_print("tests: 0 passed, 1 failed\n");
+        stop(granted, 1);
+    }
+    char bytes[256];
+    struct writer words = WRITER(bytes);
+    peal_format_exit(&words, &how);
+    if (words.length > 0)
+        peal_print("testrunner died: %.*s\ntests: 0 passed, 1 failed\n",
+                   TEXT_ARGUMENTS(writer_text(&words)));
+    stop(granted, (int)how.code);
+}
+
+static void tell_end(status ran, const struct abi_exit *how)
+{
+    char bytes[256];
+    struct writer words = WRITER(bytes);
+    if (!is_ok(ran)) {
+        peal_error_status(TEXT("boot/bin/shell"), ran);
+        return;
+    }
+    peal_format_exit(&words, how);
+    if (words.length > 0)
+        peal_print("\nThe shell died: %.*s. Here is another one.\n",
+                   TEXT_ARGUMENTS(writer_text(&words)));
+    else
+        peal_print("The shell ended with code %u. Here is another one.\n", how->code);
+    peal_flush();
+}
+
+/* A shell that dies at once is started less and less often. */
+[[noreturn]] static void keep_shell(const struct granted *granted)
+{
+    uint64_t back_off_ms = BACK_OFF_FIRST_MS;
+    for (;;) {
+        struct abi_exit how = {0};
+        uint64_t started_ns = peal_clock_now_ns();
+        status ran = run(granted, TEXT("boot/bin/shell"), TEXT("shell"), &how);
+        tell_end(ran, &how);
+        if (peal_clock_now_ns() - started_ns > NS_PER_SECOND) {
+            back_off_ms = BACK_OFF_FIRST_MS;
+            continue;
+        }
+        ignore_status(peal_sleep_until(peal_deadline_in_ms(back_off_ms))); /* then a bit earlier */
+        back_off_ms = back_off_ms * 2 < BACK_OFF_LAST_MS ? back_off_ms * 2 : BACK_OFF_LAST_MS;
+    }
+}
+
+static void welcome(const struct granted *granted)
+{
+    struct abi_stat stat;
+    if (!is_ok(system_stat(granted->system, &stat))) return;
+    char memory_bytes[16];
+    struct writer memory = WRITER(memory_bytes);
+    text version = peal_text_from_field(stat.system.version, sizeof(stat.system.version));
+    peal_format_bytes(&memory, stat.system.memory_total_bytes);
+    peal_print("\n%.*s: %u processor%s, %.*s of memory. Type `help`.\n\n", TEXT_ARGUMENTS(version),
+               stat.system.cpu_count, stat.system.cpu_count == 1 ? "" : "s",
+               TEXT_ARGUMENTS(writer_text(&memory)));
+    peal_flush();
+}
+
+int peal_main(struct peal_arguments)
+{
+    struct granted granted = {
+        .console = peal_granted_console(TEXT("console")),
+        .root = peal_granted_directory(TEXT("root")),
+        .system = peal_granted_system(TEXT("system")),
+    };
+    text mode = TEXT("");
+    peal_environment_get(TEXT("run"), &mode);
+    if (peal_text_equal(mode, TEXT("tests"))) run_tests(&granted);
+    welcome(&granted);
+    keep_shell(&granted);
+}
