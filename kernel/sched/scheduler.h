@@ -7,22 +7,27 @@
 #pragma once
 #include "sched/thread.h"
 
-/* Boot processor, after the heap and timers: makes the run queues and turns this flow into thread "boot". */
+/* Boot processor, after the heap and timers: makes the run queues and turns this flow into thread
+ * "boot". */
 void scheduler_init(void);
 /* Each other processor, on its own stack, interrupts off: joins and never returns. */
 [[noreturn]] void scheduler_start_processor(uint32_t index);
 
 /* Lets others of the same or higher priority run. Task context, no spin lock held. */
 void scheduler_yield(void);
-/* Runs someone else if the slice is over or someone more urgent is ready. Task context, no spin lock held. */
+/* Runs someone else if the slice is over or someone more urgent is ready. Task context, no spin
+ * lock held. */
 void scheduler_preempt_point(void);
 /* The same for the way back to user mode: interrupts are off before and after. */
 void scheduler_return_to_user(void);
 
 /*
- * Called by wait queues and the like. thread_sleep: the caller has set its state to SLEEPING under the lock that
- * wakers take and released it; returns when woken. thread_wake: makes a sleeping thread READY, exactly once, on a processor of
- * the scheduler's choice. `prefer_here` puts it on this processor: for a waker that is about to sleep itself.
+ * Called by wait queues and the like. A thread that wants to sleep says so with
+ * thread_prepare_to_sleep(), under the lock that wakers take; releases that lock; and calls
+ * thread_sleep(), which returns when it has been woken, at once if that has happened already.
+ * thread_wake makes a sleeping thread READY on a processor of the scheduler's choice, and answers
+ * false if it was not sleeping. `prefer_here` puts it on this processor: for a waker that is about
+ * to sleep itself.
  */
 void thread_prepare_to_sleep(void);
 void thread_sleep(void);
@@ -31,7 +36,16 @@ bool thread_wake(struct thread *thread, bool prefer_here);
 /* For statistics. */
 uint64_t scheduler_idle_ns(void);
 uint32_t scheduler_thread_count(void);
-/* Installed by the task layer: called on every switch to a thread with an owner, interrupts off. */
+/*
+ * Installed by the task layer: called on every switch from or to a thread with an owner, interrupts
+ * off. It sees to it that the processor uses the page tables of the thread that comes.
+ */
 void scheduler_set_switch_hook(void (*hook)(struct thread *from, struct thread *to));
-/* The thread's user-time changes its priority; takes effect at its next turn. */
+/*
+ * Installed by the task layer: called for a thread with an owner when it has left its stack, its
+ * address space and its processor for good, before its own reference is dropped. Interrupts off;
+ * may not sleep.
+ */
+void scheduler_set_burial_hook(void (*hook)(struct thread *dead));
+/* Takes effect when the thread is queued next. */
 void thread_set_priority(struct thread *thread, uint8_t priority);

@@ -1,8 +1,9 @@
 /*
  * Kernel worker threads: for work that waits step by step.
  *
- * A work item is part of what it works on, so queueing cannot fail. Items run in order of submission, several at
- * a time; an item may queue itself again. A queue grows threads up to its maximum when all are busy.
+ * A work item is part of what it works on, so queueing cannot fail. Items run in order of
+ * submission, several at a time; an item may queue itself again. A queue grows threads up to its
+ * maximum when all are busy.
  *
  * Context: work_submit from any context; functions run in task context and may sleep.
  * Locking: LOCK_RANK_WORK_QUEUE inside.

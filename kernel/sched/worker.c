@@ -1,0 +1,118 @@
+/*
+ * Kernel worker threads.
+ *
+ * There is always one worker more than items being worked on, up to the maximum: a worker that
+ * takes an item and leaves nobody idle behind makes another first. It does so because it may wait,
+ * which work_submit() may not. Without memory for another the items wait their turn.
+ *
+ * Locking: `queue->lock` guards everything in a queue.
+ */
+#include "sched/worker.h"
+#include "debug/assert.h"
+#include "mm/heap.h"
+
+static constexpr uint32_t SHARED_THREADS_MAX = 16;
+
+struct work_queue {
+    const char *name;     /* fixed at creation */
+    uint32_t threads_max; /* fixed at creation */
+
+    spin_lock lock; /* LOCK_RANK_WORK_QUEUE */
+    struct list items GUARDED_BY(lock);
+    struct wait_queue idle GUARDED_BY(lock);
+    uint32_t idle_count GUARDED_BY(lock);
+    uint32_t thread_count GUARDED_BY(lock);
+};
+
+static struct work_queue *shared; /* fixed after boot */
+
+static void work_loop(void *argument);
+
+/* Starts the thread that the caller has counted already. */
+static bool start_worker(struct work_queue *queue)
+{
+    struct thread_options options = {
+        .entry = work_loop,
+        .argument = queue,
+        .name = queue->name,
+        .priority = THREAD_PRIORITY_WORKER,
+    };
+    thread_result made = thread_create(&options);
+    if (!is_ok(made.status)) return false;
+    thread_start(made.value);
+    thread_put(made.value); /* it lives on its own reference */
+    return true;
+}
+
+/* The next item, waited for; and whether this leaves nobody idle where one more is allowed. */
+static struct work *take_item(struct work_queue *queue, bool *out_wants_worker)
+{
+    spin_acquire(&queue->lock);
+    while (list_is_empty(&queue->items)) {
+        queue->idle_count++;
+        /* Only a signal ends this wait. */
+        ignore_status(wait_queue_sleep(&queue->idle, &queue->lock, deadline_never(), false));
+        queue->idle_count--;
+    }
+    struct list *link = list_take_front(&queue->items);
+    *out_wants_worker = queue->idle_count == 0 && queue->thread_count < queue->threads_max;
+    if (*out_wants_worker) queue->thread_count++;
+    spin_release(&queue->lock);
+    return list_entry(link, struct work, link);
+}
+
+static void uncount_worker(struct work_queue *queue)
+{
+    spin_acquire(&queue->lock);
+    queue->thread_count--;
+    spin_release(&queue->lock);
+}
+
+static void work_loop(void *argument)
+{
+    struct work_queue *queue = argument;
+    for (;;) {
+        bool wants_worker;
+        struct work *work = take_item(queue, &wants_worker);
+        if (wants_worker && !start_worker(queue)) uncount_worker(queue);
+        work->function(work);
+    }
+}
+
+struct work_queue *work_queue_create(const char *name, uint32_t threads_max)
+{
+    ASSERT(threads_max > 0);
+    struct work_queue *queue = heap_take(sizeof(*queue));
+    if (!queue) return nullptr;
+    *queue = (struct work_queue){
+        .name = name,
+        .threads_max = threads_max,
+        .lock = SPIN_LOCK_INIT(LOCK_RANK_WORK_QUEUE),
+        .thread_count = 1,
+    };
+    list_init(&queue->items);
+    wait_queue_init(&queue->idle);
+    if (start_worker(queue)) return queue;
+    heap_give(queue);
+    return nullptr;
+}
+
+void work_submit(struct work_queue *queue, struct work *work, work_function *function)
+{
+    work->function = function;
+    spin_acquire(&queue->lock);
+    list_push_back(&queue->items, &work->link);
+    wait_queue_wake(&queue->idle, 1, false);
+    spin_release(&queue->lock);
+}
+
+struct work_queue *work_queue_shared(void)
+{
+    return shared;
+}
+
+status worker_init(void)
+{
+    shared = work_queue_create("worker", SHARED_THREADS_MAX);
+    return shared ? OK : FAIL(OUT_OF_MEMORY);
+}
