@@ -1,2 +1,3 @@
 KERNEL_SOURCES += kernel/ring/op.c kernel/ring/ring.c
 HOST_SOURCES   += kernel/ring/op.c kernel/ring/ring.c
+HOST_TESTS     += kernel/ring/ring_test.c
