@@ -1,0 +1,1 @@
+KERNEL_SOURCES += kernel/drivers/serial/uart16550.c
