@@ -14,6 +14,7 @@
  * flush.
  */
 #include "vm/address_space.h"
+#include "arch/arch/page_table.h"
 #include "base/checked.h"
 #include "debug/assert.h"
 #include "mm/heap.h"

@@ -2,6 +2,7 @@
  * Address spaces over the real page tables and frames. Mutexes and random numbers are played here,
  * flushes are counted by the host's stand-in for the processor.
  */
+#include "arch/arch/page_table.h"
 #include "arch/host/host.h"
 #include "base/checked.h"
 #include "debug/assert.h"
