@@ -167,6 +167,14 @@ static status add_entry(struct archive *archive, const struct ustar_entry *entry
     return OK;
 }
 
+static void log_left_out(const struct ustar_entry *entry)
+{
+    text name = {entry->name, entry->name_bytes};
+    if (!text_is_utf8(name)) name = TEXT("(a name that is no text)");
+    log_line("archive", "left out, being no plain file or folder with a plain name: %.*s",
+             TEXT_ARGUMENTS(name));
+}
+
 /* Adds everything up to the end or the first damage. */
 static status add_all(struct archive *archive, struct ustar_reader *reader)
 {
@@ -183,9 +191,7 @@ static status add_all(struct archive *archive, struct ustar_reader *reader)
         status added =
             entry.kind == USTAR_OTHER ? FAIL(NOT_IMPLEMENTED) : add_entry(archive, &entry);
         if (added.code == STATUS_OUT_OF_MEMORY) return added;
-        if (!is_ok(added))
-            log_line("archive", "left out, being no plain file or folder with a plain name: %.*s",
-                     (int)entry.name_bytes, entry.name);
+        if (!is_ok(added)) log_left_out(&entry);
     }
 }
 
