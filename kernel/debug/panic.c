@@ -14,6 +14,8 @@
 #define BACKTRACE_MAX 32u
 #define NOBODY        UINT32_MAX
 
+extern const uint8_t kernel_text_start[];
+
 static _Atomic uint32_t panicking_cpu = NOBODY;
 static bool is_test_mode;
 static void (*describe_thread)(struct text_writer *writer);
@@ -76,7 +78,8 @@ void panic(const char *format, ...)
     va_start(arguments, format);
     text_format_list(&writer, format, arguments);
     va_end(arguments);
-    text_format(&writer, "\nprocessor %u of %u", cpu, cpu_count());
+    text_format(&writer, "\nprocessor %u of %u, kernel at %#llx", cpu, cpu_count(),
+                (unsigned long long)(uintptr_t)kernel_text_start);
     print(&writer);
     if (describe_thread != nullptr && cpu_current_thread() != nullptr) {
         text_write(&writer, TEXT(", thread "));

@@ -7,6 +7,7 @@
 #include "debug/panic.h"
 #include "main/boot_memory.h"
 #include "main/command_line.h"
+#include "main/deliberate.h"
 #include "mm/heap.h"
 #include "time/clock.h"
 #include "time/timer_queue.h"
@@ -47,8 +48,8 @@ static void processor_main(uint32_t index)
     machine_init_interrupts(&boot);
     clock_init(arch_real_time_seconds());
     log_set_clock(clock_now_ns);
-    if (command_line_is(command_line, TEXT("panic"), TEXT("test")))
-        panic("asked for on the command line");
+    text kind;
+    if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);
 
     uint32_t wanted = (uint32_t)command_line_number(command_line, TEXT("cpus"), CPU_COUNT_MAX);
     uint32_t running = machine_start_processors(&boot, wanted, processor_main);
