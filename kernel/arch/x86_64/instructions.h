@@ -28,6 +28,7 @@
 #define CR0_WRITE_PROTECT (1ull << 16)
 
 #define CR4_TIME_STAMP_USER_OFF (1ull << 2)
+#define CR4_MACHINE_CHECK       (1ull << 6)
 #define CR4_GLOBAL_PAGES        (1ull << 7)
 #define CR4_FXSAVE              (1ull << 9)
 #define CR4_SIMD_EXCEPTIONS     (1ull << 10)

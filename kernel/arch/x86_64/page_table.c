@@ -110,10 +110,11 @@ static void entry_set(uint64_t *entry, uint64_t value)
 
 static struct slot slot_find(const struct page_table *table, uint64_t address)
 {
-    uint64_t *entries = entries_at(table->root);
-    for (uint32_t level = LEVEL_ROOT;; level--) {
-        uint64_t *entry = &entries[index_at(address, level)];
-        if (level == 1 || !is_table(*entry)) return (struct slot){entry, level};
+    const uint64_t *entries = entries_at(table->root);
+    uint32_t shift = PAGE_SHIFT + 9 * (LEVEL_ROOT - 1);
+    for (uint32_t level = LEVEL_ROOT;; level--, shift -= 9) {
+        const uint64_t *entry = &entries[address >> shift & (TABLE_ENTRIES - 1)];
+        if (!is_table(*entry)) return (struct slot){(uint64_t *)(uintptr_t)entry, level};
         entries = entries_of(*entry);
     }
 }
@@ -240,7 +241,7 @@ status page_table_map(struct page_table *table, uint64_t address, physical_addre
 /* Splits large pages until one begins at the address, or there is none. */
 static status split_at(struct page_table *table, uint64_t address)
 {
-    for (;;) {
+    while (!is_aligned(address, level_bytes(LEVEL_ROOT - 1))) {
         struct slot slot = slot_find(table, address);
         if (*slot.entry == 0 || is_aligned(address, level_bytes(slot.level))) return OK;
         frame_result taken = table_take(table);
@@ -253,6 +254,7 @@ static status split_at(struct page_table *table, uint64_t address)
             entries_at(taken.value)[i] = piece + i * step;
         entry_set(slot.entry, table_entry(taken.value, address));
     }
+    return OK;
 }
 
 /* Both ends first: after this nothing can fail, and nothing has changed that a program could see.
@@ -265,11 +267,33 @@ static status split_ends(struct page_table *table, uint64_t address, uint64_t le
     return split_at(table, address + length);
 }
 
-/* From `address`, how much of `length` lies in the same slot. */
-static uint64_t slot_extent(const struct slot *slot, uint64_t address, uint64_t length)
+/*
+ * Walks a range slot by slot: `part` is what lies between two walks from the root, a whole slot
+ * above level 1, a run of entries of one table at it.
+ */
+struct part {
+    uint64_t *entries;
+    uint64_t count;       /* of entries */
+    uint64_t entry_pages; /* that each of them maps, in 4 KiB */
+    uint32_t level;
+};
+
+/* The part at the start of a range whose ends have been split; it moves past it. */
+static struct part next_part(const struct page_table *table, uint64_t *address, uint64_t *length)
 {
-    uint64_t bytes = level_bytes(slot->level);
-    return min_of(bytes - (address & (bytes - 1)), length);
+    struct slot slot = slot_find(table, *address);
+    uint64_t bytes = level_bytes(slot.level);
+    uint64_t extent = bytes - (*address & (bytes - 1));
+    struct part part = {slot.entry, 1, bytes / PAGE_BYTES, slot.level};
+    if (slot.level == 1) {
+        part.count = TABLE_ENTRIES - index_at(*address, 1);
+        if (part.count > *length / PAGE_BYTES) part.count = *length / PAGE_BYTES;
+        extent = part.count * PAGE_BYTES;
+    }
+    extent = min_of(extent, *length);
+    *address += extent;
+    *length -= extent;
+    return part;
 }
 
 status page_table_unmap(struct page_table *table, uint64_t address, uint64_t length,
@@ -278,14 +302,12 @@ status page_table_unmap(struct page_table *table, uint64_t address, uint64_t len
     TRY(split_ends(table, address, length));
     uint64_t removed = 0;
     while (length > 0) {
-        struct slot slot = slot_find(table, address);
-        uint64_t extent = slot_extent(&slot, address, length);
-        if (*slot.entry != 0) {
-            entry_set(slot.entry, 0);
-            removed += extent / PAGE_BYTES;
+        struct part part = next_part(table, &address, &length);
+        for (uint64_t i = 0; i < part.count; i++) {
+            if (part.entries[i] == 0) continue;
+            entry_set(&part.entries[i], 0);
+            removed += part.entry_pages;
         }
-        address += extent;
-        length -= extent;
     }
     if (out_removed != nullptr) *out_removed = removed;
     return OK;
@@ -296,12 +318,11 @@ status page_table_protect(struct page_table *table, uint64_t address, uint64_t l
 {
     TRY(split_ends(table, address, length));
     while (length > 0) {
-        struct slot slot = slot_find(table, address);
-        if (*slot.entry != 0)
-            entry_set(slot.entry, (*slot.entry & ENTRY_ADDRESS) | leaf_bits(access, slot.level));
-        uint64_t extent = slot_extent(&slot, address, length);
-        address += extent;
-        length -= extent;
+        struct part part = next_part(table, &address, &length);
+        uint64_t bits = leaf_bits(access, part.level);
+        for (uint64_t i = 0; i < part.count; i++)
+            if (part.entries[i] != 0)
+                entry_set(&part.entries[i], (part.entries[i] & ENTRY_ADDRESS) | bits);
     }
     return OK;
 }

@@ -65,7 +65,7 @@ static void enable_control_registers(void)
     cr0_write(cr0 | CR0_WRITE_PROTECT | CR0_NUMERIC_ERROR | CR0_MONITOR);
 
     uint64_t cr4 = cr4_read() & ~CR4_TIME_STAMP_USER_OFF;
-    cr4 |= CR4_GLOBAL_PAGES | CR4_FXSAVE | CR4_SIMD_EXCEPTIONS;
+    cr4 |= CR4_MACHINE_CHECK | CR4_GLOBAL_PAGES | CR4_FXSAVE | CR4_SIMD_EXCEPTIONS;
     if (processor.has_smep) cr4 |= CR4_SMEP;
     if (processor.has_smap) cr4 |= CR4_SMAP;
     if (processor.has_umip) cr4 |= CR4_UMIP;
