@@ -1,12 +1,12 @@
 /*
  * Random numbers that an attacker cannot predict.
  *
- * ChaCha20 (RFC 8439, section 2.3) with fast key erasure: each request runs on a key that is replaced before
- * it returns, so that what was given out cannot be computed from what is in memory later. Seeded from
- * the loader and RDRAND/RDSEED; stirred with more as interrupts arrive.
+ * ChaCha20 (RFC 8439, section 2.3) with fast key erasure: each request runs on a key that is
+ * replaced before it returns, so that what was given out cannot be computed from what is in memory
+ * later. Seeded from the loader and RDRAND/RDSEED; stirred with more as interrupts arrive.
  *
- * Context: any after random_init; never sleeps. Locking: LOCK_RANK_RANDOM inside; per-processor pools for
- * random_number(), so that the common case takes no shared lock.
+ * Context: any after random_init; never sleeps. Locking: LOCK_RANK_RANDOM inside; per-processor
+ * pools for random_number(), so that the common case takes no shared lock.
  */
 #pragma once
 #include <stddef.h>

@@ -1,3 +1,4 @@
+#include "arch/host/host.h"
 #include "sched/scheduler_internal.h"
 #include "sched/wait_queue.h"
 #include "support/test.h"
@@ -12,6 +13,12 @@ struct meeting {
     deadline limit;
     uint32_t rounds;
 };
+
+[[gnu::constructor]] static void prepare(void)
+{
+    host_memory_init();
+    clock_init(0);
+}
 
 static void meeting_init(struct meeting *meeting) NO_LOCK_CHECK
 {
