@@ -32,6 +32,7 @@ struct page_table {
     physical_address root;
     struct memory_quota *quota; /* borrowed; nullptr: not charged */
     uint64_t table_frames;      /* owned by this table, root included */
+    bool has_large_pages;       /* or had: there may be something to split */
 };
 
 struct page_mapping {

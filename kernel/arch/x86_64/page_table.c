@@ -211,6 +211,7 @@ status page_table_map(struct page_table *table, uint64_t address, physical_addre
     ASSERT(is_aligned(address, page_bytes) && is_aligned(frame.value, page_bytes));
     check_range(table, address, page_bytes);
 
+    if (level > 1) table->has_large_pages = true;
     uint64_t leaf = frame.value | leaf_bits(access, level);
     struct slot slot = slot_find(table, address);
     if (slot.level < level) return map_over_tables(table, address, level, leaf);
@@ -262,6 +263,7 @@ static status split_at(struct page_table *table, uint64_t address)
 static status split_ends(struct page_table *table, uint64_t address, uint64_t length)
 {
     check_range(table, address, length);
+    if (!table->has_large_pages) return OK;
     TRY(split_at(table, address));
     if (address + length == 0) return OK; /* up to the very top */
     return split_at(table, address + length);

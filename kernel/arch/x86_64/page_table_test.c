@@ -156,6 +156,8 @@ TEST(a_split_page_may_cover_the_frame_of_its_own_new_table)
         entries = direct_map(physical_at(table_frame));
     }
     CHECK_EQUAL(next.value.value, table_frame);
+    for (uint32_t i = 0; i < 512; i++) /* the mark of a large page means something else down here */
+        CHECK_EQUAL(0, entries[i] & 1u << 7);
 
     for (uint64_t page = 0; page < 512; page++) {
         uint64_t address = LARGE_AT + page * PAGE_BYTES;
