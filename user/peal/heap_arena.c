@@ -100,17 +100,6 @@ static uint32_t run_find(const struct heap_arena *arena, uint32_t count)
     return arena->chunk_count;
 }
 
-static struct heap_chunk *run_take(struct heap_arena *arena, uint32_t count)
-{
-    uint32_t index = run_find(arena, count);
-    if (index == arena->chunk_count) return nullptr;
-    chunks_mark(arena, index, count, true);
-    if (index == arena->search_from) arena->search_from = index + count;
-    struct heap_chunk *chunk = chunk_at(arena, index);
-    *chunk = (struct heap_chunk){.magic = chunk_magic(chunk), .run_chunks = count};
-    return chunk;
-}
-
 static void run_give(struct heap_arena *arena, struct heap_chunk *chunk)
 {
     uint32_t index = (uint32_t)(((uint8_t *)chunk - arena->start) / HEAP_CHUNK_BYTES);
@@ -137,6 +126,37 @@ static void partial_remove(struct heap_arena *arena, struct heap_chunk *chunk)
         arena->partial[chunk->size_class] = chunk->next;
     if (chunk->next != nullptr) chunk->next->previous = chunk->previous;
     chunk->is_partial = false;
+}
+
+/* Classes keep an empty chunk each; a run may need them. */
+static void empty_chunks_give(struct heap_arena *arena)
+{
+    for (uint32_t i = 0; i < HEAP_CLASS_COUNT; i++) {
+        struct heap_chunk *chunk = arena->partial[i];
+        while (chunk != nullptr) {
+            struct heap_chunk *next = chunk->next;
+            if (chunk->used_count == 0) {
+                partial_remove(arena, chunk);
+                run_give(arena, chunk);
+            }
+            chunk = next;
+        }
+    }
+}
+
+static struct heap_chunk *run_take(struct heap_arena *arena, uint32_t count)
+{
+    uint32_t index = run_find(arena, count);
+    if (index == arena->chunk_count) {
+        empty_chunks_give(arena);
+        index = run_find(arena, count);
+    }
+    if (index == arena->chunk_count) return nullptr;
+    chunks_mark(arena, index, count, true);
+    if (index == arena->search_from) arena->search_from = index + count;
+    struct heap_chunk *chunk = chunk_at(arena, index);
+    *chunk = (struct heap_chunk){.magic = chunk_magic(chunk), .run_chunks = count};
+    return chunk;
 }
 
 static struct heap_chunk *class_chunk(struct heap_arena *arena, uint32_t size_class)

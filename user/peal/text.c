@@ -29,7 +29,7 @@ text peal_text_slice(text whole, size_t start, size_t length)
 {
     if (start > whole.length) start = whole.length;
     if (length > whole.length - start) length = whole.length - start;
-    return (text){whole.bytes + start, length};
+    return (text){start == 0 ? whole.bytes : whole.bytes + start, length};
 }
 
 size_t peal_text_find(text whole, char byte, size_t start)

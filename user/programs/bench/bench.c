@@ -216,28 +216,34 @@ static const struct bench benches[] = {
 
 static status run_rounds(const struct bench *bench, uint64_t *out_ns)
 {
+    uint64_t operations = (uint64_t)bench->rounds * bench->divisor;
+    if (operations == 0) return FAIL(INVALID_ARGUMENT);
     for (uint32_t i = 0; i < bench->rounds / 10 + 1; i++)
         TRY(bench->round());
     uint64_t start_ns = peal_clock_now_ns();
     for (uint32_t i = 0; i < bench->rounds; i++)
         TRY(bench->round());
-    *out_ns = (peal_clock_now_ns() - start_ns) / bench->rounds / bench->divisor;
+    *out_ns = (peal_clock_now_ns() - start_ns) / operations;
     return OK;
 }
 
-static status run(const struct bench *bench, uint64_t *out_ns)
+static status run_with_partner(const struct bench *bench, uint64_t *out_ns)
 {
-    OWNED(running_thread) partner = {0};
-    if (bench->partner == nullptr) return run_rounds(bench, out_ns);
     store_release(&partner_stops, 0);
     store_release(&turn, 0);
     running_thread_result started = peal_thread_create(bench->partner, 0);
     TRY(started.status);
-    partner = TAKE(started.value);
+    running_thread partner = TAKE(started.value);
     status ran = run_rounds(bench, out_ns);
     store_release(&partner_stops, 1);
     turn_pass(1);
+    TRY(peal_thread_join(&partner).status);
     return ran;
+}
+
+static status run(const struct bench *bench, uint64_t *out_ns)
+{
+    return bench->partner == nullptr ? run_rounds(bench, out_ns) : run_with_partner(bench, out_ns);
 }
 
 static bool is_selected(text name, struct peal_arguments arguments)

@@ -83,7 +83,7 @@ static void show_directly(struct writer *out)
 static void feed(struct shell *shell, uint8_t byte, struct writer *out)
 {
     static char line_bytes[LINE_BYTES_MAX];
-    text line = editor_line(&shell->editor);
+    text line;
     switch (editor_feed(&shell->editor, byte, out)) {
     case EDITOR_MORE:
         return;
