@@ -22,16 +22,6 @@ def sample():
     return BUILD / "sample.disk"
 
 
-def hexdump_bytes(text):
-    """The bytes of `hexdump` output: lines of an offset and groups of two hexadecimal digits."""
-    content = bytearray()
-    for line in text.splitlines():
-        found = re.match(r"[0-9a-f]{4,}:?((?: +[0-9a-f]{2})+)", line)
-        if found:
-            content += bytes.fromhex(found[1].replace(" ", ""))
-    return bytes(content)
-
-
 def test_it_boots_to_a_prompt_and_help_says_what_there_is(shell):
     text = shell().run("help")
     for word in ("ls", "cat", "poweroff", "help", "/boot"):
@@ -135,12 +125,37 @@ def test_no_handle_and_no_memory_is_lost_over_many_programs(shell):
         machine.run("ls /boot/bin")
     after = machine.run("free")
 
-    def figure(text, word):
-        found = re.search(rf"{word}\D*?(\d+)", text)
-        return int(found[1]) if found else None
+    for word in ("processes", "threads", "handles", "objects"):
+        count = re.compile(rf"(\d+) {word}")
+        assert count.search(after)[1] == count.search(before)[1], (before, after)
 
-    for word in ("objects", "handles"):
-        assert figure(after, word) == figure(before, word), (before, after)
+
+CRASHES = ("null", "kernel", "constant", "code", "data", "stack", "unmapped", "noncanonical", "divide",
+           "invalid", "privileged", "port", "breakpoint", "abort", "protector")
+
+
+def test_a_program_that_faults_dies_alone_and_the_shell_says_why(shell):
+    machine = shell(allow=[r"."])  # every line here is about a fault; the prompt shows that all is well
+    for kind in CRASHES:
+        assert "crash died: " in machine.run(f"crash {kind}"), kind
+    assert machine.run("echo still here") == "still here"
+
+
+def test_a_program_that_eats_all_memory_dies_alone(shell):
+    machine = shell(allow=[r"."])
+    assert machine.run("hog") != ""
+    assert machine.run("echo still here") == "still here"
+
+
+def test_a_panic_names_its_cause_and_symbols(boot):
+    machine = boot(allow=[r"."], append="panic=test")
+    machine.expect("panic: ")
+    machine.expect(re.compile(r"deliberate_panic\+0x"))
+    machine.expect("the machine has stopped")
+
+
+def test_it_boots_without_a_screen(shell):
+    assert shell(extra=["-vga", "none"]).run("echo ready") == "ready"
 
 
 def test_poweroff_ends_the_machine(shell):
