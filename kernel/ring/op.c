@@ -84,7 +84,7 @@ static void publish(struct op *op)
     struct ring *ring = op->ring;
     spin_acquire(&ring->lock);
     ring_write_completion(ring, op->submission.user_data, op->outcome);
-    ring_show(ring);
+    ring_show(ring, ring->header);
     atomic_store_explicit(&op->state, OP_FREE, memory_order_relaxed);
     op->next_free = ring->free_first;
     ring->free_first = op;
@@ -193,7 +193,8 @@ op_outcome op_let_go(struct op *op)
     spin_acquire(&ring->lock);
     uint32_t others = atomic_load_explicit(&ring->pending, memory_order_relaxed);
     atomic_store_explicit(&ring->pending, others + 1, memory_order_relaxed);
-    ring_show(ring); /* what was written without the lock; from here on others may write */
+    ring_show(ring,
+              ring->header); /* what was written without the lock; from here on others may write */
     /* Armed here, so it fires on this processor, and not before the lock is released. */
     if (has_limit) timer_arm(&op->timer, (deadline){op->limit_ns});
     bool is_gone = state_move(op, OP_RUNNING, OP_PENDING);

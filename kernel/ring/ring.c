@@ -24,9 +24,6 @@
 #include "mm/quota.h"
 #include "ring/ring_internal.h"
 
-/* After so many submissions others get a chance to run. */
-static constexpr uint32_t BATCH_BEFORE_PREEMPTION = 32;
-
 static constexpr uint32_t SUBMISSION_WORDS = sizeof(struct abi_submission) / sizeof(uint64_t);
 static constexpr uint32_t WORD_USER_DATA = 5;
 static_assert(offsetof(struct abi_submission, op) == 0, "the low byte of word 0");
@@ -40,6 +37,12 @@ static const struct op_descriptor *operations[RING_OPERATIONS];
 static spin_lock rings_lock = SPIN_LOCK_INIT(LOCK_RANK_RING);
 static struct list rings GUARDED_BY(rings_lock) = LIST_INIT(rings);
 static struct ring_counts ended_counts GUARDED_BY(rings_lock);
+
+MUST_INLINE bool is_pending(op_outcome outcome)
+{
+    return (int32_t)outcome.code < 0; /* the only code that is: cheaper than to compare */
+}
+static_assert((int32_t)OP_CODE_PENDING < 0);
 
 static op_outcome run_unknown(struct op *op)
 {
@@ -102,8 +105,8 @@ static op_outcome run_with_claims(struct op *op, const struct op_descriptor *row
     if (row->kinds != 0) claimed = find_capability(op, row, &detail);
     if (is_ok(claimed)) claimed = pin_span(op, row);
     op_outcome outcome = is_ok(claimed) ? row->handler(op) : op_refused(claimed, detail);
-    if (outcome.code == OP_CODE_PENDING) outcome = op_let_go(op);
-    if (outcome.code != OP_CODE_PENDING) op_unpin(op);
+    if (is_pending(outcome)) outcome = op_let_go(op);
+    if (!is_pending(outcome)) op_unpin(op);
     return outcome;
 }
 
@@ -133,7 +136,7 @@ MUST_INLINE uint64_t copy_submission(struct op *op, const uint64_t *entry, uint6
     if (unlikely(forbidden != 0)) return op_failed(FAIL(INVALID_ARGUMENT));
     if (row->shape == OP_CLAIMS) return run_with_claims(op, row);
     op_outcome outcome = row->handler(op);
-    return outcome.code == OP_CODE_PENDING ? op_let_go(op) : outcome;
+    return is_pending(outcome) ? op_let_go(op) : outcome;
 }
 
 /* What must be zero need not be copied. */
@@ -157,7 +160,7 @@ MUST_INLINE op_outcome run(struct op *op, const uint64_t *entry, uint64_t *out_u
         return run_bare(op, entry, word0, row);
     }
     op_outcome outcome = run_copied(op, entry, word0, row);
-    if (outcome.code != OP_CODE_PENDING) *out_user_data = op->words[WORD_USER_DATA];
+    if (!is_pending(outcome)) *out_user_data = op->words[WORD_USER_DATA];
     return outcome;
 }
 
@@ -204,56 +207,60 @@ static status add_ops(struct ring *ring)
     return op;
 }
 
+/* Nobody else completes anything in this ring, nor will before this thread lets an op pend. */
+MUST_INLINE bool is_alone(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->pending, memory_order_acquire) == 0;
+}
+
 /* Behind the path that needs no lock because nobody else completes anything in this ring. */
 [[gnu::noinline]] static void complete_beside_others(struct ring *ring, uint64_t user_data,
                                                      op_outcome outcome)
 {
     spin_acquire(&ring->lock);
     ring_write_completion(ring, user_data, outcome);
-    ring_show(ring);
+    ring_show(ring, ring->header);
     spin_release(&ring->lock);
 }
 
-static inline const uint64_t *submission_at(const struct ring *ring, uint32_t position)
+static inline const uint64_t *submission_at(const struct ring *ring, uint64_t position)
 {
-    uint32_t index = position & (ring->submission_entries - 1);
+    uint32_t index = (uint32_t)position & (ring->submission_entries - 1);
     const uint8_t *page = ring->submission_pages[index / RING_SUBMISSIONS_PER_PAGE];
     return (const uint64_t *)(const void *)(page + index % RING_SUBMISSIONS_PER_PAGE *
                                                        sizeof(struct abi_submission));
 }
 
-/* How many entries lie side by side from the position on, up to `count`. */
-static uint32_t run_length(const struct ring *ring, uint32_t position, uint32_t count)
+/* Accepts and runs entry..end, not empty, and answers where it stopped: before the end when there
+ * is no op for more. */
+MUST_INLINE const uint64_t *accept_run(struct ring *ring, const uint64_t *entry,
+                                       const uint64_t *end)
 {
-    uint32_t index = position & (ring->submission_entries - 1);
-    uint32_t to_wrap = ring->submission_entries - index;
-    uint32_t to_page_end = RING_SUBMISSIONS_PER_PAGE - index % RING_SUBMISSIONS_PER_PAGE;
-    uint32_t length = to_wrap < to_page_end ? to_wrap : to_page_end;
-    return length < count ? length : count;
-}
-
-/* Accepts and runs entry..end and answers where it stopped: before the end when there is no op for
- * more. */
-static const uint64_t *accept_run(struct ring *ring, const uint64_t *entry, const uint64_t *end)
-{
-    struct op *op = ring->current;
+    struct op *op = TAKE(ring->current);
     if (unlikely(op == nullptr)) op = take_op(ring);
-    while (op != nullptr && entry != end) {
+    if (unlikely(op == nullptr)) return entry;
+    for (;;) {
         uint64_t user_data;
         op_outcome outcome = run(op, entry, &user_data);
         entry += SUBMISSION_WORDS;
-        if (unlikely(outcome.code == OP_CODE_PENDING))
+        if (unlikely(is_pending(outcome))) {
+            if (entry == end) return entry; /* the next system call takes an op */
             op = take_op(ring);
-        else if (likely(atomic_load_explicit(&ring->pending, memory_order_acquire) == 0))
+            if (op == nullptr) return entry;
+            continue;
+        }
+        if (likely(is_alone(ring)))
             ring_write_completion(ring, user_data, outcome);
         else
             complete_beside_others(ring, user_data, outcome);
+        if (entry == end) break;
     }
     ring->current = op;
     return entry;
 }
 
-/* Between the submissions of a long batch. False: the thread is to end, and no more is accepted. */
+/* Between the runs of a long batch: others get a chance. False: the thread is to end, and no more
+ * is accepted. */
 static bool pause_batch(void)
 {
     scheduler_preempt_point();
@@ -262,32 +269,37 @@ static bool pause_batch(void)
     return thread == nullptr || !atomic_load_explicit(&thread->end_requested, memory_order_relaxed);
 }
 
-/* Accepts and runs up to `count` submissions from `head` on; answers how many. */
-static uint32_t accept(struct ring *ring, uint32_t head, uint32_t count)
+/* Accepts and runs up to `count` submissions, run by run, and answers how many. */
+MUST_INLINE uint32_t accept(struct ring *ring, uint64_t accepted, uint32_t count)
 {
-    uint32_t done = 0;
-    do {
-        uint32_t left = count - done;
-        if (left > BATCH_BEFORE_PREEMPTION) left = BATCH_BEFORE_PREEMPTION;
-        uint32_t length = run_length(ring, head + done, left);
-        const uint64_t *entry = submission_at(ring, head + done);
-        const uint64_t *end = entry + (uint64_t)length * SUBMISSION_WORDS;
+    uint64_t run_mask = ring->submission_run_bytes - 1;
+    uint32_t left = count;
+    for (;;) {
+        const uint64_t *entry = ring->submission_next;
+        uint64_t run_bytes = run_mask + 1 - ((uintptr_t)entry & run_mask);
+        uint64_t left_bytes = (uint64_t)left * sizeof(struct abi_submission);
+        const uint64_t *end = entry + min_of(run_bytes, left_bytes) / sizeof(uint64_t);
         const uint64_t *stop = accept_run(ring, entry, end);
-        done += (uint32_t)(stop - entry) / SUBMISSION_WORDS;
-        if (stop != end) break;
-    } while (done < count && pause_batch());
-    return done;
+        left -= (uint32_t)((uintptr_t)stop - (uintptr_t)entry) / sizeof(struct abi_submission);
+        bool is_run_over = ((uintptr_t)stop & run_mask) == 0;
+        ring->submission_next =
+            unlikely(is_run_over) ? submission_at(ring, accepted + count - left) : stop;
+        if (likely(left == 0) || stop != end || !pause_batch()) return count - left;
+    }
 }
 
 /* ---- entering ---- */
 
 /* Believes the program's head if it lies where it can: it never goes back, and not beyond what was
  * completed. */
-static void reap(struct ring *ring)
+MUST_INLINE uint64_t reap(struct ring *ring, const struct abi_ring_header *header)
 {
-    uint32_t hint = __atomic_load_n(&ring->header->completion_head, __ATOMIC_ACQUIRE);
-    uint32_t taken = hint - (uint32_t)ring->reaped;
-    if (taken <= ring_completed(ring) - ring->reaped) ring->reaped += taken;
+    uint32_t hint = __atomic_load_n(&header->completion_head, __ATOMIC_ACQUIRE);
+    uint64_t reaped = ring->reaped;
+    uint32_t taken = hint - (uint32_t)reaped;
+    if (likely(taken <= ring_completed(ring) - reaped)) reaped += taken;
+    ring->reaped = reaped;
+    return reaped;
 }
 
 static bool has_completed(const struct ring *ring, uint64_t target)
@@ -296,9 +308,9 @@ static bool has_completed(const struct ring *ring, uint64_t target)
 }
 
 /* Waits until `count` completions are unread or nothing is in flight. TIMED_OUT, INTERRUPTED */
-static status wait(struct ring *ring, uint64_t accepted, uint64_t count, deadline limit)
+[[gnu::noinline]] static status wait(struct ring *ring, uint64_t accepted, uint64_t count,
+                                     deadline limit)
 {
-    if (atomic_load_explicit(&ring->pending, memory_order_acquire) == 0) return OK;
     uint64_t wanted = count < ring->completion_entries ? count : ring->completion_entries;
     uint64_t target = ring->reaped + wanted < accepted ? ring->reaped + wanted : accepted;
 
@@ -322,27 +334,27 @@ uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns
     uint64_t entered = atomic_load_explicit(&ring->entered, memory_order_relaxed) + 1;
     atomic_store_explicit(&ring->entered, entered, memory_order_relaxed);
     header->entered_total = entered;
-    reap(ring);
 
     uint64_t accepted = atomic_load_explicit(&ring->accepted, memory_order_relaxed);
-    uint32_t head = (uint32_t)accepted;
+    uint32_t room = ring->completion_entries - (uint32_t)(accepted - reap(ring, header));
     /* Pairs with the program's release: the entries below the tail are filled. */
-    uint32_t offered = __atomic_load_n(&header->submission_tail, __ATOMIC_ACQUIRE) - head;
-    if (offered > ring->submission_entries) offered = ring->submission_entries;
-    uint32_t room = ring->completion_entries - (uint32_t)(accepted - ring->reaped);
+    uint32_t tail = __atomic_load_n(&header->submission_tail, __ATOMIC_ACQUIRE);
+    uint32_t offered = min_of(tail - (uint32_t)accepted, ring->submission_entries);
+    uint32_t allowed = min_of(offered, room);
     uint32_t taken = 0;
-    if (offered != 0) {
-        if (room != 0) taken = accept(ring, head, offered < room ? offered : room);
+    if (allowed != 0) {
+        taken = accept(ring, accepted, allowed);
         accepted += taken;
         atomic_store_explicit(&ring->accepted, accepted, memory_order_relaxed);
         header->accepted_total = accepted;
         /* Pairs with the program's acquire: it may fill the entries again. */
         __atomic_store_n(&header->submission_head, (uint32_t)accepted, __ATOMIC_RELEASE);
-        if (atomic_load_explicit(&ring->pending, memory_order_acquire) == 0) ring_show(ring);
+        if (is_alone(ring)) ring_show(ring, header);
     }
 
     status outcome = OK;
-    if (wait_count != 0) outcome = wait(ring, accepted, wait_count, (deadline){deadline_ns});
+    if (wait_count != 0 && !is_alone(ring))
+        outcome = wait(ring, accepted, wait_count, (deadline){deadline_ns});
     if (unlikely(taken < offered)) {
         header->refused_full_total = ++ring->refused_full;
         outcome = FAIL(QUEUE_FULL);
@@ -448,6 +460,7 @@ static status ring_furnish(struct ring *ring, const struct ring_layout *layout)
     ring->memory = memory.value;
     TRY(find_pages(ring, layout));
     TRY(add_ops(ring));
+    ring->submission_next = submission_at(ring, 0);
     ring->completion_next = ring_completion_at(ring, 0);
     describe(ring, layout);
     return OK;
@@ -467,8 +480,10 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
     ring->environment = *environment;
     ring->submission_entries = entries;
     ring->completion_entries = 2 * entries;
+    uint64_t submission_bytes = entries * sizeof(struct abi_submission);
+    ring->submission_run_bytes = min_of(submission_bytes, PAGE_BYTES);
     uint64_t completion_bytes = ring->completion_entries * sizeof(struct abi_completion);
-    ring->completion_run_bytes = min_of(completion_bytes, PAGE_BYTES);
+    ring->completion_run_mask = min_of(completion_bytes, PAGE_BYTES) - 1;
     spin_lock_init(&ring->lock, LOCK_RANK_RING);
     wait_queue_init(&ring->waiters);
     status furnished = ring_furnish(ring, &layout);

@@ -23,17 +23,19 @@ struct ring {
     uint8_t **completion_pages; /* in the same array, behind the former */
     uint32_t submission_entries;
     uint32_t completion_entries;
-    uint64_t completion_run_bytes; /* completions that lie side by side: a page, or all */
+    uint64_t submission_run_bytes; /* submissions that lie side by side: a page, or all */
+    uint64_t completion_run_mask;  /* the same for completions, less one */
     struct ring_environment environment;
     struct memory_quota *quota; /* counted; nullptr: the kernel's */
     struct buffer *memory;      /* counted */
     struct list all_link;       /* guarded by the list of rings' lock */
 
     /* Owned by the ring's thread. */
-    uint64_t reaped;         /* completions the program has taken, as far as its hints made sense */
-    uint64_t refused_full;   /* times QUEUE_FULL was reported */
-    struct op *current;      /* runs the next submission; nullptr: take a free one */
-    struct op_chunk *chunks; /* every op there is */
+    uint64_t reaped;       /* completions the program has taken, as far as its hints made sense */
+    uint64_t refused_full; /* times QUEUE_FULL was reported */
+    const uint64_t *submission_next; /* where number `accepted` is */
+    struct op *current;              /* runs the next submission; nullptr: take a free one */
+    struct op_chunk *chunks;         /* every op there is */
 
     /* Written by the ring's thread; relaxed for others, who read them as statistics. */
     _Atomic uint64_t accepted;
@@ -73,26 +75,31 @@ static inline uint64_t *ring_completion_at(const struct ring *ring, uint64_t pos
 MUST_INLINE void ring_write_completion(struct ring *ring, uint64_t user_data, op_outcome outcome)
 {
     uint64_t *words = ring->completion_next;
-    bool is_error = outcome.code != STATUS_OK;
     words[0] = user_data;
-    words[1] = is_error ? ABI_RESULT_ERROR : ABI_RESULT_OK;
-    words[2] = is_error ? outcome.code : outcome.value;
-    words[3] = (uint64_t)outcome.detail << 32; /* flags, of which there are none, and detail */
+    if (likely(outcome.code == STATUS_OK)) {
+        words[1] = ABI_RESULT_OK;
+        words[2] = outcome.value;
+        words[3] = 0; /* flags, of which there are none, and detail */
+    } else {
+        words[1] = ABI_RESULT_ERROR;
+        words[2] = outcome.code;
+        words[3] = (uint64_t)outcome.detail << 32;
+    }
 
     uint64_t completed = ring_completed(ring) + 1;
     atomic_store_explicit(&ring->completed, completed, memory_order_relaxed);
     words += sizeof(struct abi_completion) / sizeof(uint64_t);
-    bool is_run_over = ((uintptr_t)words & (ring->completion_run_bytes - 1)) == 0;
+    bool is_run_over = ((uintptr_t)words & ring->completion_run_mask) == 0;
     ring->completion_next = unlikely(is_run_over) ? ring_completion_at(ring, completed) : words;
 }
 
 /* Publishes the completions written so far. */
-static inline void ring_show(struct ring *ring)
+static inline void ring_show(struct ring *ring, struct abi_ring_header *header)
 {
     uint64_t completed = ring_completed(ring);
-    ring->header->completed_total = completed;
+    header->completed_total = completed;
     /* Pairs with the program's acquire: it finds the entries behind the tail filled. */
-    __atomic_store_n(&ring->header->completion_tail, (uint32_t)completed, __ATOMIC_RELEASE);
+    __atomic_store_n(&header->completion_tail, (uint32_t)completed, __ATOMIC_RELEASE);
 }
 
 /* op.c */
