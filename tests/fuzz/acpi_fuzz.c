@@ -43,6 +43,8 @@ static const void *view(void *context, uint64_t physical, uint64_t length)
     return copy;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
     memset(memory, 0, sizeof(memory));
