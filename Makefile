@@ -187,7 +187,7 @@ programs: $(PROGRAM_FILES:%=$(BUILD)/archive/%)
 
 # --- Images ----------------------------------------------------------------------------------------
 
-# The boot archive holds the programs, the guest tests and whatever lies in tools/archive.
+# The boot archive holds the programs, the guest tests and what lies in tools/archive.
 ARCHIVE_EXTRAS := $(sort $(shell cd tools/archive 2>/dev/null && find . -type f -printf '%P\n'))
 ARCHIVE := $(BUILD)/peal.archive
 $(ARCHIVE): $(PROGRAM_FILES:%=$(BUILD)/archive/%) $(ARCHIVE_EXTRAS:%=tools/archive/%) $(MODULES) tools/make_archive
@@ -278,7 +278,8 @@ abi-docs:
 	@$(PYTHON) tools/make_abi_docs
 
 # Each header compiles alone.
-KERNEL_HEADERS := $(filter kernel/%.h abi/%.h boot/boot/%.h,$(C_FILES))
+HOST_HEADERS   := $(foreach file,$(filter %.h,$(C_FILES)),$(if $(findstring _test,$(file))$(filter kernel/arch/host/%,$(file)),$(file)))
+KERNEL_HEADERS := $(filter-out $(HOST_HEADERS),$(filter kernel/%.h abi/%.h boot/boot/%.h,$(C_FILES)))
 USER_HEADERS   := $(filter user/%.h,$(C_FILES))
 LOADER_HEADERS := $(filter boot/uefi/%.h,$(C_FILES))
 $(BUILD)/headers/kernel/%.h.ok: %.h $(call flags_of,kernel-$(VARIANT))
@@ -287,7 +288,9 @@ $(BUILD)/headers/user/%.h.ok: %.h $(call flags_of,user)
 	@mkdir -p $(@D); echo '#include "$<"' | $(CC) $(USER_FLAGS) -I. -fsyntax-only -MMD -MF $(@:.ok=.d) -MT $@ -x c - && touch $@
 $(BUILD)/headers/loader/%.h.ok: %.h $(call flags_of,loader)
 	@mkdir -p $(@D); echo '#include "$<"' | $(CC) $(LOADER_FLAGS) -I. -fsyntax-only -MMD -MF $(@:.ok=.d) -MT $@ -x c - && touch $@
-headers: $(KERNEL_HEADERS:%=$(BUILD)/headers/kernel/%.ok) $(USER_HEADERS:%=$(BUILD)/headers/user/%.ok) \
+$(BUILD)/headers/host/%.h.ok: %.h $(call flags_of,host)
+	@mkdir -p $(@D); echo '#include "$<"' | $(CC) $(HOST_FLAGS) -I. -fsyntax-only -MMD -MF $(@:.ok=.d) -MT $@ -x c - && touch $@
+headers: $(filter $(BUILD)/headers/host/kernel/%,$(HOST_HEADERS:%=$(BUILD)/headers/host/%.ok)) $(KERNEL_HEADERS:%=$(BUILD)/headers/kernel/%.ok) $(USER_HEADERS:%=$(BUILD)/headers/user/%.ok) \
          $(LOADER_HEADERS:%=$(BUILD)/headers/loader/%.ok)
 
 # clang-tidy over kernel, loader and programs; the analyser with the handle checker over programs.

@@ -2,8 +2,9 @@
  * The clock page: the time without entering the kernel. Mapped read-only into every process.
  *
  * To read the monotonic clock:
- *   do { s = sequence (acquire; retry while odd); t = rdtsc; copy the fields } while (sequence != s);
+ *   do { s = sequence (acquire; retry while odd); t = rdtsc; copy } while (sequence != s);
  *   ns = base_ns + (((t - base_ticks) * multiplier) >> shift)     with a 128-bit product
+ *
  * The real-time clock is that plus real_offset_ns.
  */
 #pragma once

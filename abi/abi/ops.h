@@ -25,8 +25,8 @@ static_assert(sizeof(struct abi_op_info) == 56, "ABI");
 /* OPEN: at most this many bytes of path, '/' between names, 255 bytes for each. */
 #define ABI_PATH_BYTES_MAX      4096u
 #define ABI_NAME_BYTES_MAX      765u /* 255 UTF-16 units, three UTF-8 bytes each */
-#define ABI_OPEN_MUST_BE_FILE   1u /* NOT_FOUND when the path names a directory */
-#define ABI_OPEN_MUST_BE_FOLDER 2u /* NOT_FOUND when it names a file */
+#define ABI_OPEN_MUST_BE_FILE   1u   /* NOT_FOUND when the path names a directory */
+#define ABI_OPEN_MUST_BE_FOLDER 2u   /* NOT_FOUND when it names a file */
 #define ABI_OPEN_FLAGS_KNOWN    3u
 
 /* READ */
@@ -62,13 +62,14 @@ static_assert(sizeof(struct abi_op_info) == 56, "ABI");
 #define ABI_POWER_OFF    0u
 #define ABI_POWER_REBOOT 1u
 
-/* STAT: common part, then what the kind adds. A shorter span receives a prefix, of 32 bytes at least. */
+/* STAT: common part, then what the kind adds. A shorter span receives a prefix, of 32 bytes at
+ * least. */
 struct abi_stat_file {
     uint64_t position_bytes;
-    uint64_t modified_ns;      /* real time; 0 when unknown */
+    uint64_t modified_ns; /* real time; 0 when unknown */
     uint64_t created_ns;
-    uint64_t volume;           /* number of the volume */
-    uint32_t attributes;       /* ABI_ATTRIBUTE_... */
+    uint64_t volume;     /* number of the volume */
+    uint32_t attributes; /* ABI_ATTRIBUTE_... */
     uint32_t reserved;
 };
 struct abi_stat_buffer {
@@ -84,8 +85,8 @@ struct abi_stat_process {
     uint32_t thread_count;
     uint32_t handle_count;
     uint32_t handle_max;
-    uint32_t state;            /* ABI_PROCESS_... */
-    uint8_t name[64];          /* UTF-8, padded with zeros */
+    uint32_t state;   /* ABI_PROCESS_... */
+    uint8_t name[64]; /* UTF-8, padded with zeros */
 };
 struct abi_stat_system {
     uint64_t memory_total_bytes; /* usable by the kernel and programs */
@@ -99,8 +100,8 @@ struct abi_stat_system {
     uint32_t cpu_count;
     uint32_t process_count;
     uint32_t thread_count;
-    uint32_t object_count;  /* kernel objects alive */
-    uint32_t handle_count;  /* in all processes */
+    uint32_t object_count; /* kernel objects alive */
+    uint32_t handle_count; /* in all processes */
     uint32_t reserved;
     uint8_t version[64]; /* UTF-8, padded with zeros */
 };
@@ -183,8 +184,8 @@ struct abi_exit {
 static_assert(sizeof(struct abi_exit) == 48, "ABI");
 
 /*
- * PROCESS_SPAWN: a self-contained block. All offsets are from its start; strings are UTF-8, counted,
- * without terminator. The kernel copies the block once, then checks and uses the copy.
+ * PROCESS_SPAWN: a self-contained block. All offsets are from its start; strings are UTF-8,
+ * counted, without terminator. The kernel copies the block once, then checks and uses the copy.
  */
 #define ABI_SPAWN_BLOCK_BYTES_MAX (1u << 20)
 #define ABI_SPAWN_ARGUMENTS_MAX   8192u
@@ -195,7 +196,8 @@ struct abi_string {
     uint32_t offset_bytes;
     uint32_t length_bytes;
 };
-/* A handle to give: the child gets one with `rights` of those that ours has, needing RIGHT_DUP on ours. */
+/* A handle to give: the child gets one with `rights` of those that ours has, needing RIGHT_DUP on
+ * ours. */
 struct abi_spawn_handle {
     uint64_t handle;
     uint64_t rights;
@@ -211,8 +213,8 @@ struct abi_spawn {
     uint32_t environment_count; /* "NAME=value" */
     uint32_t environment_offset;
     uint32_t handles_count;
-    uint32_t handles_offset; /* struct abi_spawn_handle each, 8-byte aligned */
-    struct abi_string name;  /* for people; at most 63 bytes */
+    uint32_t handles_offset;   /* struct abi_spawn_handle each, 8-byte aligned */
+    struct abi_string name;    /* for people; at most 63 bytes */
     uint64_t memory_max_bytes; /* quotas; 0: the same as the spawner's */
     uint32_t handles_max;
     uint32_t threads_max;
@@ -224,7 +226,7 @@ static_assert(sizeof(struct abi_spawn) == 64, "ABI");
 /* THREAD_CREATE. The thread starts with rdi = argument, rsi = address of its ring, rdx = its id. */
 struct abi_thread_start {
     uint64_t entry_address;
-    uint64_t stack_address;  /* initial rsp; 16-byte aligned */
+    uint64_t stack_address; /* initial rsp; 16-byte aligned */
     uint64_t argument;
     uint64_t thread_pointer; /* initial fs base */
     uint32_t ring_entries;   /* power of two, ABI_RING_ENTRIES_MIN.._MAX; 0: the default */

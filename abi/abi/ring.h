@@ -92,7 +92,7 @@ struct abi_ring_header {
     uint32_t total_bytes;
     uint32_t submission_entries;
     uint32_t completion_entries;
-    uint32_t doorbell_offset_bytes;    /* from the start of this header, as the next two */
+    uint32_t doorbell_offset_bytes; /* from the start of this header, as the next two */
     uint32_t submissions_offset_bytes;
     uint32_t completions_offset_bytes;
     uint32_t reserved_line0[7];

@@ -1,7 +1,8 @@
 /*
  * What a process finds when it starts.
  *
- * The kernel maps one read-only block, and the first thread begins at the program's entry point with
+ * The kernel maps one read-only block, and the first thread begins at the program's entry point
+ * with
  *   rdi   address of the block      rsi   address of its ring      rdx   its thread id
  *   rsp   top of its stack, 16-byte aligned, nothing on it
  * all other general registers zero, and fs base zero.
@@ -34,7 +35,8 @@ struct abi_startup_region {
 };
 static_assert(sizeof(struct abi_startup_region) == 32, "ABI");
 
-/* Offsets are from the start of this struct. Strings are counted and also followed by a zero byte. */
+/* Offsets are from the start of this struct. Strings are counted and also followed by a zero byte.
+ */
 struct abi_startup {
     uint64_t magic;
     uint32_t version;

@@ -56,6 +56,6 @@ typedef uint64_t abi_handle;
  * step removed it. Step 0 is the handle the object was first given out with; each restriction
  * on the way to the handle used adds one.
  */
-#define ABI_DETAIL_RIGHT(detail)     ((detail) & 0xffu)           /* bit number of the right */
+#define ABI_DETAIL_RIGHT(detail)     ((detail) & 0xffu)            /* bit number of the right */
 #define ABI_DETAIL_STEP(detail)      (((detail) >> 8) & 0xffffffu) /* where it was lost */
 #define ABI_DETAIL_MAKE(right, step) (((uint32_t)(step) << 8) | (uint32_t)(right))

@@ -2,7 +2,7 @@
  * What the loader hands to the kernel.
  *
  * The loader enters the kernel's ELF entry point on the boot processor with interrupts off, paging
- * on, rdi = physical address of a struct boot_info, and these mappings, made with pages of any size:
+ * on, rdi = physical address of a struct boot_info, and these mappings, in pages of any size:
  *   - the kernel image at its (slid) virtual address, each segment with its own access, never
  *     writable and executable at once; .bss cleared; R_X86_64_RELATIVE relocations applied
  *   - all memory the map names, and at least the first 4 GiB, writable at BOOT_DIRECT_MAP
@@ -21,25 +21,26 @@
 #define BOOT_INFO_MAGIC   0x746f6f42'6c616550ull /* "PealBoot" */
 #define BOOT_INFO_VERSION 1u
 
-#define BOOT_DIRECT_MAP   0xffff'8000'0000'0000ull /* physical 0 appears here */
-#define BOOT_KERNEL_BASE  0xffff'ffff'8000'0000ull /* the image lies within 1 GiB above, 2 MiB aligned */
-#define BOOT_STACK_BYTES  65536u
+#define BOOT_DIRECT_MAP             0xffff'8000'0000'0000ull /* physical 0 appears here */
+#define BOOT_KERNEL_BASE            0xffff'ffff'8000'0000ull /* the image: 1 GiB above, 2 MiB aligned */
+#define BOOT_STACK_BYTES            65536u
 #define BOOT_COMMAND_LINE_BYTES_MAX 1024u
 #define BOOT_MEMORY_RANGES_MAX      512u
 
 enum boot_memory_kind : uint32_t {
-    BOOT_MEMORY_USABLE = 1,      /* free for the kernel at once */
-    BOOT_MEMORY_LOADER = 2,      /* loader's code, page tables, boot_info, stack: free once the kernel
-                                    has its own page tables and has copied what it needs */
-    BOOT_MEMORY_KERNEL = 3,      /* the kernel image */
-    BOOT_MEMORY_ARCHIVE = 4,     /* the boot archive */
-    BOOT_MEMORY_ACPI = 5,        /* tables; reclaimable after reading */
-    BOOT_MEMORY_FIRMWARE = 6,    /* runtime services: leave alone, may be mapped for calls */
-    BOOT_MEMORY_DEVICE = 7,      /* memory-mapped I/O listed by the firmware */
-    BOOT_MEMORY_RESERVED = 8,    /* anything else */
+    BOOT_MEMORY_USABLE = 1,   /* free for the kernel at once */
+    BOOT_MEMORY_LOADER = 2,   /* loader's code, page tables, boot_info, stack: free once the kernel
+                                 has its own page tables and has copied what it needs */
+    BOOT_MEMORY_KERNEL = 3,   /* the kernel image */
+    BOOT_MEMORY_ARCHIVE = 4,  /* the boot archive */
+    BOOT_MEMORY_ACPI = 5,     /* tables; reclaimable after reading */
+    BOOT_MEMORY_FIRMWARE = 6, /* runtime services: leave alone, may be mapped for calls */
+    BOOT_MEMORY_DEVICE = 7,   /* memory-mapped I/O listed by the firmware */
+    BOOT_MEMORY_RESERVED = 8, /* anything else */
 };
 
-/* Sorted by start, not overlapping, start and length multiples of 4096; neighbours of one kind merged. */
+/* Sorted by start, not overlapping, start and length multiples of 4096; neighbours of one kind
+ * merged. */
 struct boot_memory_range {
     uint64_t start;
     uint64_t length_bytes;
@@ -74,11 +75,11 @@ struct boot_info {
     uint64_t archive_physical; /* the boot archive (ustar); page aligned */
     uint64_t archive_bytes;
 
-    uint64_t acpi_root;        /* physical address of the RSDP, 0 when there is none */
+    uint64_t acpi_root;          /* physical address of the RSDP, 0 when there is none */
     uint64_t acpi_root_revision; /* 2 for ACPI 2.0 and later (XSDT) */
-    uint64_t runtime_services;  /* physical EFI_RUNTIME_SERVICES, 0 when unusable */
-    uint64_t real_time_seconds; /* since 1970-01-01 UTC when the loader ran; 0 when unknown */
-    uint64_t entry_ticks;       /* time stamp counter just before the kernel was entered */
+    uint64_t runtime_services;   /* physical EFI_RUNTIME_SERVICES, 0 when unusable */
+    uint64_t real_time_seconds;  /* since 1970-01-01 UTC when the loader ran; 0 when unknown */
+    uint64_t entry_ticks;        /* time stamp counter just before the kernel was entered */
 
     struct boot_framebuffer framebuffer;
 
