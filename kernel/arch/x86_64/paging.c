@@ -13,6 +13,7 @@
  * Locking: half_lock guards the tables below those root entries, and the next free device address.
  */
 #include "arch/x86_64/paging.h"
+#include "arch/arch/context.h"
 #include "arch/x86_64/instructions.h"
 #include "arch/x86_64/x86_64.h"
 #include "base/checked.h"
@@ -34,6 +35,7 @@ extern const uint8_t boot_stack_guard[];
 
 static struct page_table kernel_table;
 static spin_lock half_lock = SPIN_LOCK_INIT(LOCK_RANK_KERNEL_HALF);
+static uint64_t memory_bytes; /* where the direct map ends; fixed at boot */
 static uint64_t next_device GUARDED_BY(half_lock) = DEVICES_START;
 
 struct page_table *page_table_kernel(void)
@@ -153,7 +155,8 @@ void machine_init_paging(const struct boot_info *boot)
     frame_result root = frame_pool_take_zeroed(nullptr);
     if (!is_ok(root.status)) panic("no memory for the kernel's page tables");
     kernel_table = (struct page_table){.root = root.value, .table_frames = 1};
-    reserve_root_entries(end_of_memory(boot));
+    memory_bytes = end_of_memory(boot);
+    reserve_root_entries(memory_bytes);
     map_memory(boot);
     map_image(boot);
     page_table_use(nullptr);
@@ -208,4 +211,50 @@ const void *physical_view(uint64_t physical, uint64_t length_bytes)
 {
     if (is_in_direct_map(physical, length_bytes)) return direct_map(physical_at(physical));
     return map_pages(physical, length_bytes, PAGE_READ);
+}
+
+/* An executable page may be written under no name: neither this one nor the direct map's. */
+static void check_page(uint64_t address, const struct page_mapping *page)
+{
+    if (!(page->access & PAGE_KERNEL))
+        panic("the kernel's page at %#llx is open to programs", (unsigned long long)address);
+    if (!(page->access & PAGE_EXECUTE)) return;
+    uint64_t alias = DIRECT_MAP_BASE + page->frame.value;
+    struct page_mapping other = page_table_find(&kernel_table, alias);
+    if ((page->access | other.access) & PAGE_WRITE)
+        panic("the code at %#llx can be written", (unsigned long long)address);
+}
+
+static void check_range(uint64_t start, uint64_t length)
+{
+    for (uint64_t done = 0; done < length;) {
+        struct page_mapping page = page_table_find(&kernel_table, start + done);
+        if (page.page_bytes != 0) check_page(start + done, &page);
+        done += page.page_bytes != 0 ? page.page_bytes : PAGE_BYTES;
+    }
+}
+
+static bool is_hole(const void *page)
+{
+    return page_table_find(&kernel_table, (uintptr_t)page).page_bytes == 0;
+}
+
+void machine_check_mappings(void)
+{
+    uint64_t image_bytes = (uint64_t)(kernel_data_end - kernel_image_start);
+    check_range((uintptr_t)kernel_image_start, image_bytes);
+    check_range(DIRECT_MAP_BASE, memory_bytes);
+    spin_acquire(&half_lock);
+    uint64_t device_bytes = next_device - DEVICES_START;
+    spin_release(&half_lock);
+    check_range(DEVICES_START, device_bytes);
+
+    const uint8_t *stack = kernel_stack_take();
+    ASSERT(stack != nullptr);
+    ASSERT(!is_hole(stack - KERNEL_STACK_BYTES) &&
+           is_hole(stack - KERNEL_STACK_BYTES - PAGE_BYTES));
+    kernel_stack_give((void *)(uintptr_t)stack);
+    ASSERT(is_hole(boot_stack_guard));
+    ASSERT(page_table_find(&kernel_table, PAGE_BYTES).page_bytes ==
+           0); /* the loader's half is gone */
 }
