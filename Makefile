@@ -32,7 +32,7 @@ PYTHON  := /usr/bin/python3
 
 # Every byte of a result depends on the sources alone.
 export SOURCE_DATE_EPOCH := 946684800
-export LC_ALL := C
+export LC_ALL := C.UTF-8
 export TZ := UTC
 
 all: image disk
