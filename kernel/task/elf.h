@@ -1,9 +1,10 @@
 /*
  * Reading ELF program files: pure checks over bytes, no trust.
  *
- * Accepted: ELF64, little-endian, x86-64, ET_DYN (static PIE), no interpreter, page-aligned loadable segments that
- * do not overlap, ascend and are never writable and executable, entry point inside an executable one.
- * System V ABI, generic part, chapters 4 and 5; AMD64 supplement 1.0, chapter 4.
+ * Accepted: ELF64, little-endian, x86-64, ET_DYN (static PIE), no interpreter, page-aligned
+ * loadable segments that do not overlap, ascend and are never writable and executable, entry point
+ * inside an executable one. System V ABI, generic part, chapters 4 and 5; AMD64 supplement 1.0,
+ * chapter 4.
  *
  * Context: any; no state.
  */
@@ -11,9 +12,10 @@
 #include "base/status.h"
 #include "base/text.h"
 
-#define ELF_SEGMENTS_MAX     16u
-#define ELF_IMAGE_BYTES_MAX  (256ull << 20)
-#define ELF_HEADER_BYTES_MAX 4096u /* header and program headers lie in the first page of the file */
+#define ELF_SEGMENTS_MAX    16u
+#define ELF_IMAGE_BYTES_MAX (256ull << 20)
+#define ELF_HEADER_BYTES_MAX \
+    4096u /* header and program headers lie in the first page of the file */
 
 struct elf_segment {
     uint64_t address;      /* relative to the image's base; page aligned start of the mapping */
@@ -24,8 +26,8 @@ struct elf_segment {
     uint8_t access;        /* ABI_ACCESS_... */
 };
 struct elf_layout {
-    uint64_t entry;       /* relative to the base */
-    uint64_t image_bytes; /* page multiple: end of the last segment */
+    uint64_t entry;                   /* relative to the base */
+    uint64_t image_bytes;             /* page multiple: end of the last segment */
     uint64_t program_headers_address; /* relative; 0 when no segment holds them */
     uint32_t program_headers_count;
     uint32_t segment_count;

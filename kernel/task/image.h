@@ -1,11 +1,12 @@
 /*
  * Programs in memory, ready to be mapped: loaded once, shared by every process that runs them.
  *
- * Read-only segments are mapped by all; writable ones are templates from which each process's private pages are copied on
- * first touch. Images are found again by the identity and version of the file they came from, and dropped, least recently used
- * first, when memory is short and nobody runs them.
+ * Read-only segments are mapped by all; writable ones are templates from which each process's
+ * private pages are copied on first touch. Images are found again by the identity and version of
+ * the file they came from, and dropped, least recently used first, when memory is short and nobody
+ * runs them.
  *
- * Context: task, may sleep. Locking: LOCK_RANK_IMAGE_CACHE inside.
+ * Context: task, may sleep. Locking: LOCK_RANK_IMAGE_CACHE inside, never while reading a file.
  */
 #pragma once
 #include "base/status.h"
@@ -25,9 +26,20 @@ struct image_source {
 
 struct image;
 RESULT_TYPE(image_result, struct image *);
+
+/* Boot. Also offers idle images to the frame pool when memory is short. */
+void image_init(void);
 /* One reference. NOT_EXECUTABLE (*out_reason says why), OUT_OF_MEMORY, IO_ERROR */
 image_result image_load(const struct image_source *source, text *out_reason);
+/* One reference when it is in memory already, else nullptr. Does not read, so it hardly waits. */
+struct image *image_find(uint64_t identity, uint64_t version);
+/* One more reference; answers the image. */
+struct image *image_get(struct image *image);
 void image_put(struct image *image);
+
 const struct elf_layout *image_layout(const struct image *image);
 /* The buffer that holds the segment's bytes, from its page boundary. Borrowed. */
 struct buffer *image_segment(const struct image *image, uint32_t index);
+
+/* Drops images that nobody runs, the longest unused first, until so many frames are free. */
+uint64_t image_reclaim(uint64_t frames_wanted);

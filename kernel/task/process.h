@@ -1,19 +1,25 @@
 /*
- * Processes: an address space, handles, registered buffers, quotas and threads that live and end together.
+ * Processes: an address space, handles, registered buffers, quotas and threads that live and end
+ * together.
  *
  *      process_create      process_start             exit, kill, fault, last thread
  *   o --------------> NEW --------------> RUNNING --------------------------> ENDING
  *                                                                               | last thread gone
  *                                                                               v
- *                                                                             ENDED --last put--> freed
+ *                                                                             ENDED --last put-->
+ * freed
  *
  *   NEW      being put together by its creator, no thread has run
  *   ENDING   every thread has been told to end; each closes its ring, on its own, on its way out
- *   ENDED    handles, buffers and address space are gone; the exit record stays while handles to it do
+ *   ENDED    handles, buffers and address space are gone; the exit record stays while handles to it
+ * do
  *
- * When a process reaches ENDED everything it held has been given back: whoever waits for it may count on that.
+ * When a process reaches ENDED everything it held has been given back: whoever waits for it may
+ * count on that.
  *
- * Context:  task. Locking: see each function; LOCK_RANK_PROCESS (mutex) and LOCK_RANK_PROCESS_STATE inside.
+ * Context:  task, unless a function says otherwise. Never sleeps, except where a process or thread
+ *           ends, and for the mutex of an address space.
+ * Locking:  LOCK_RANK_PROCESS_TABLE and LOCK_RANK_PROCESS_STATE inside.
  */
 #pragma once
 #include "base/text.h"
@@ -22,6 +28,9 @@
 #include "vm/address_space.h"
 #include "vm/buffer_table.h"
 #include <abi/startup.h>
+
+/* Priorities that programs may ask for: 0 is the scheduler's THREAD_PRIORITY_USER, and so on. */
+#define PROCESS_PRIORITY_COUNT 8u
 
 struct process;
 struct user_thread;
@@ -46,7 +55,8 @@ status process_load(struct process *process, struct image *image);
 /* Destroys a NEW process that will not be started: ends it with nothing left. Then put it. */
 void process_abandon(struct process *process);
 
-/* Arguments for the start-up block; texts are borrowed for the call. Handles have been inserted by the caller. */
+/* Arguments for the start-up block; texts are borrowed for the call. Handles have been inserted by
+ * the caller. */
 struct startup_contents {
     const text *arguments;
     uint32_t arguments_count;
@@ -57,8 +67,8 @@ struct startup_contents {
     uint32_t ring_entries;
 };
 /*
- * Builds stack, start-up block, first ring and first thread, and lets it run. On failure the process is still NEW.
- *   OUT_OF_MEMORY, QUOTA_EXCEEDED, OUT_OF_RANGE
+ * Builds stack, start-up block, first ring and first thread, and lets it run. On failure the
+ * process is still NEW. OUT_OF_MEMORY, QUOTA_EXCEEDED, OUT_OF_RANGE
  */
 status process_start(struct process *process, const struct startup_contents *contents);
 
@@ -72,7 +82,8 @@ struct memory_quota *process_quota(struct process *process);
 uint8_t process_priority(const struct process *process);
 void process_limits(const struct process *process, struct process_options *out_limits);
 
-/* Ends it with the record given, unless it is ending already: then nothing. Any context that may take spin locks. */
+/* Ends it with the record given, unless it is ending already: then nothing. Any context that may
+ * take spin locks. */
 void process_end(struct process *process, const struct abi_exit *record);
 /* Of the calling thread: process_end, then this thread's own end. */
 [[noreturn]] void process_exit_current(uint32_t code, bool whole_process);
@@ -91,11 +102,18 @@ struct user_thread *user_thread_current(void);
 /* ---- threads ---- */
 
 /*
- * A thread of a RUNNING process, with a ring, started as `start` says (already checked for alignment and range by this).
- *   INVALID_ARGUMENT, OUT_OF_RANGE, OUT_OF_MEMORY, QUOTA_EXCEEDED, INTERRUPTED (the process is ending)
- * One reference for the caller.
+ * A thread of a RUNNING process, with a ring, that will run as `start` says. It does not run yet:
+ * the caller goes on with exactly one of user_thread_start and user_thread_abandon.
+ *   INVALID_ARGUMENT   the stack is not aligned, or the priority not defined
+ *   OUT_OF_RANGE       an address no program can have, or ring entries no ring can have
+ *   OUT_OF_MEMORY, QUOTA_EXCEEDED, INTERRUPTED (the process is ending)
+ * One reference for the caller, which abandoning consumes.
  */
-user_thread_result user_thread_create(struct process *process, const struct abi_thread_start *start);
+user_thread_result user_thread_create(struct process *process,
+                                      const struct abi_thread_start *start);
+/* INTERRUPTED: the process is ending, and the thread is still not running. */
+status user_thread_start(struct user_thread *thread);
+void user_thread_abandon(CONSUMED struct user_thread *thread);
 struct object *user_thread_object(struct user_thread *thread);
 struct user_thread *user_thread_of(struct object *object);
 void *user_thread_ring(const struct user_thread *thread); /* as made by the ring hooks */
@@ -120,7 +138,8 @@ uint32_t user_thread_exit_code(struct user_thread *thread);
 /* ---- what ops/ installs, because rings are above this layer ---- */
 struct ring_hooks {
     /* Makes a ring for a thread of the process; fills its memory object, to be mapped. */
-    status (*create)(struct process *process, uint32_t entries, void **out_ring, struct buffer **out_memory);
+    status (*create)(struct process *process, uint32_t entries, void **out_ring,
+                     struct buffer **out_memory);
     void (*close)(void *ring);   /* on the ring's own thread, or before any thread ran */
     void (*destroy)(void *ring); /* after close */
 };

@@ -1,6 +1,6 @@
 /*
- * Address spaces over the real page tables and frames. Mutexes and random numbers are played here,
- * flushes are counted by the host's stand-in for the processor.
+ * Address spaces over the real page tables and frames. Random numbers are played here, flushes
+ * are counted by the host's stand-in for the processor.
  */
 #include "arch/arch/page_table.h"
 #include "arch/host/host.h"
@@ -19,23 +19,6 @@
 #define EXECUTE    ABI_ACCESS_EXECUTE
 #define PAGES(n)   ((uint64_t)(n) * PAGE_BYTES)
 #define ADDRESS(n) user_at(LOW + PAGES(n))
-
-void mutex_init(mutex *mutex, enum lock_rank rank)
-{
-    *mutex = (struct mutex){.rank = rank};
-}
-
-void mutex_acquire(mutex *mutex) NO_LOCK_CHECK
-{
-    ASSERT(mutex->holder == nullptr);
-    mutex->holder = (struct thread *)mutex;
-}
-
-void mutex_release(mutex *mutex) NO_LOCK_CHECK
-{
-    ASSERT(mutex->holder != nullptr);
-    mutex->holder = nullptr;
-}
 
 uint64_t random_number(void)
 {
