@@ -358,3 +358,13 @@ vnode_result fat32_mount(struct block_device *device, text *out_reason)
     heap_give(mount);
     return root;
 }
+
+void fat32_unmount(CONSUMED struct vnode *root)
+{
+    struct mount *mount = mount_of(root);
+    vnode_put(root);
+    mutex_acquire(&mount->lock);
+    fat32_close(&mount->core);
+    mutex_release(&mount->lock);
+    heap_give(mount);
+}

@@ -5,14 +5,16 @@
  * read without it.
  */
 #pragma once
+#include "base/owned.h"
 #include "fs/vfs/vnode.h"
 
 struct block_device;
 
 /*
- * The root directory of the device's volume, one reference. The volume stays mounted for ever.
- *   NOT_FOUND                          no FAT32 volume that can be used
- *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
- * *out_reason then says why, in words for people.
+ * The root directory of the device's volume, one reference. The volume stays mounted until
+ * fat32_unmount. NOT_FOUND                          no FAT32 volume that can be used IO_ERROR,
+ * TIMED_OUT, OUT_OF_MEMORY *out_reason then says why, in words for people.
  */
 vnode_result fat32_mount(struct block_device *device, text *out_reason);
+/* Ends a mount whose root is not shown anywhere and has the last reference to any of its vnodes. */
+void fat32_unmount(CONSUMED struct vnode *root);
