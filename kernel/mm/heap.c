@@ -252,6 +252,12 @@ static void depot_give(struct slab_cache *cache, void **objects, uint32_t count)
         slab_destroy(cache, list_entry(link, struct slab, link));
 }
 
+/* Apart, so that the usual way has no address to take. */
+[[gnu::noinline]] static void depot_give_one(struct slab_cache *cache, void *object)
+{
+    depot_give(cache, &object, 1);
+}
+
 /* --- Magazines ----------------------------------------------------------------------------------
  */
 
@@ -392,7 +398,7 @@ void slab_give(struct slab_cache *cache, void *object)
 {
     change_state(cache, object, OBJECT_TAKEN, OBJECT_FREE);
     DEBUG_ASSERT(poison(cache, object));
-    if (unlikely(!magazine_give(cache, object))) depot_give(cache, &object, 1);
+    if (unlikely(!magazine_give(cache, object))) depot_give_one(cache, object);
 }
 
 /* --- Any size -----------------------------------------------------------------------------------

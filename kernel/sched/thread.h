@@ -55,8 +55,8 @@ struct thread {
     void *kernel_stack_top; /* nullptr for a flow that arch began: boot, idle */
     uint64_t id;
     char name[32];
-    void *owner;                        /* task layer's; nullptr for kernel threads */
-    struct user_state *user;            /* borrowed; nullptr for kernel threads */
+    void *owner;             /* task layer's; nullptr for kernel threads */
+    struct user_state *user; /* borrowed; nullptr for kernel threads */
     bool is_pinned;
 
     /* Owned by the processor that runs it, or else guarded as below. */
@@ -65,8 +65,7 @@ struct thread {
     uint64_t running_since_ns;
     bool slice_is_over;
 
-    /* Guarded by the run queue's lock of processor `cpu`; only a sleeper sets SLEEPING without it.
-     */
+    /* Guarded by processor `cpu`'s run queue lock; only a sleeper sets SLEEPING without it. */
     struct list run_link;
     _Atomic(enum thread_state) state;
     _Atomic uint32_t cpu; /* whose queue it is in, or where it last ran */

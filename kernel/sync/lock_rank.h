@@ -9,11 +9,11 @@
 enum lock_rank : uint8_t {
     /* Mutexes: task context, may sleep. */
     LOCK_RANK_POWER = 5,
-    LOCK_RANK_PROCESS = 10,       /* one process's threads and life */
-    LOCK_RANK_IMAGE_CACHE = 15,   /* loaded programs */
-    LOCK_RANK_VOLUME = 20,        /* one mounted file system */
-    LOCK_RANK_VNODE = 25,         /* one file's pages being filled; parent before child */
-    LOCK_RANK_ADDRESS_SPACE = 30, /* one process's mappings */
+    LOCK_RANK_PROCESS = 10,        /* one process's threads and life */
+    LOCK_RANK_IMAGE_CACHE = 15,    /* loaded programs */
+    LOCK_RANK_VOLUME = 20,         /* one mounted file system */
+    LOCK_RANK_VNODE = 25,          /* one file's pages being filled; parent before child */
+    LOCK_RANK_ADDRESS_SPACE = 30,  /* one process's mappings */
     LOCK_RANK_CONSOLE_OUTPUT = 35, /* one output of the console */
 
     /* Spin locks: interrupts off, a few microseconds. */
@@ -35,7 +35,7 @@ enum lock_rank : uint8_t {
     LOCK_RANK_INTERRUPTS = 78,  /* vector tables */
     LOCK_RANK_TLB = 80,
     LOCK_RANK_KERNEL_HALF = 82, /* the kernel's own page tables and stacks */
-    LOCK_RANK_HEAP = 84, /* slab depots */
+    LOCK_RANK_HEAP = 84,        /* slab depots */
     LOCK_RANK_FRAME_POOL = 86,
     LOCK_RANK_RANDOM = 88,
     LOCK_RANK_LOG = 90, /* last, so that anyone may log */
