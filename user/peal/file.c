@@ -1,24 +1,44 @@
 #include "peal/file.h"
+#include "peal/bytes.h"
 #include "peal/call.h"
 #include "peal/memory.h"
 #include "peal/path.h"
 #include "peal/program.h"
+
+static peal_raw_status open_located(directory_ref folder, struct location path, uint64_t rights,
+                                    uint32_t flags, peal_raw_handle *out_handle)
+{
+    return peal_call_yielding(&(struct abi_submission){.op = ABI_OP_OPEN,
+                                                       .capability = folder.raw,
+                                                       .buffer_index = path.buffer_index,
+                                                       .buffer_offset_bytes = path.offset_bytes,
+                                                       .length_bytes = path.length_bytes,
+                                                       .op_flags = flags,
+                                                       .args = {rights}},
+                              out_handle);
+}
+
+/* Arguments and environment lie in the start-up block, which is not registered. */
+[[gnu::noinline]] static peal_raw_status open_copied(directory_ref folder, text path,
+                                                     uint64_t rights, uint32_t flags,
+                                                     peal_raw_handle *out_handle)
+{
+    char copy[PATH_BYTES_MAX];
+    struct location where;
+    memcpy(copy, path.bytes, path.length);
+    status located = peal_locate_whole(copy, path.length, ABI_ACCESS_READ, &where);
+    if (!is_ok(located)) return located.code;
+    return open_located(folder, where, rights, flags, out_handle);
+}
 
 peal_raw_status peal_raw_open(directory_ref folder, text path, uint64_t rights, uint32_t flags,
                               peal_raw_handle *out_handle)
 {
     struct location where;
     if (path.length > ABI_PATH_BYTES_MAX) return ABI_STATUS_INVALID_ARGUMENT;
-    status located = peal_locate_whole(path.bytes, path.length, ABI_ACCESS_READ, &where);
-    if (!is_ok(located)) return located.code;
-    return peal_call_yielding(&(struct abi_submission){.op = ABI_OP_OPEN,
-                                                       .capability = folder.raw,
-                                                       .buffer_index = where.buffer_index,
-                                                       .buffer_offset_bytes = where.offset_bytes,
-                                                       .length_bytes = where.length_bytes,
-                                                       .op_flags = flags,
-                                                       .args = {rights}},
-                              out_handle);
+    if (!is_ok(peal_locate_whole(path.bytes, path.length, ABI_ACCESS_READ, &where)))
+        return open_copied(folder, path, rights, flags, out_handle);
+    return open_located(folder, where, rights, flags, out_handle);
 }
 
 struct transfer {

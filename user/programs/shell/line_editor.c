@@ -257,8 +257,9 @@ static bool edit(struct line_editor *editor, uint8_t byte)
 static enum editor_event key_feed(struct line_editor *editor, uint8_t byte, struct writer *out)
 {
     if (byte == '\r' || byte == '\n') {
+        bool was_at_end = editor->cursor == editor->length;
         editor->cursor = editor->length;
-        editor_redraw(editor, out);
+        if (!was_at_end) editor_redraw(editor, out);
         writer_byte(out, '\n');
         return EDITOR_LINE;
     }
@@ -273,7 +274,12 @@ static enum editor_event key_feed(struct line_editor *editor, uint8_t byte, stru
     else if (!edit(editor, byte)) {
         char typed = (char)byte;
         if (byte < ' ') return EDITOR_MORE;
+        bool is_append = editor->cursor == editor->length && editor->length < LINE_BYTES_MAX;
         editor_insert(editor, (text){&typed, 1});
+        if (is_append && columns_of(editor->line, editor->length) < room(editor)) {
+            writer_byte(out, typed);
+            return EDITOR_MORE;
+        }
     }
     editor_redraw(editor, out);
     return EDITOR_MORE;

@@ -122,6 +122,17 @@ TEST(a_line_longer_than_the_terminal_never_shows_more_than_fits)
     }
 }
 
+TEST(appending_shows_just_what_was_typed)
+{
+    begin(80);
+    out.length = 0;
+    type("ls");
+    CHECK_EQUAL(2, out.length);
+    CHECK_BYTES("ls", shown, 2);
+    CHECK_EQUAL(EDITOR_LINE, type("\r"));
+    CHECK_BYTES("ls\n", shown, 3);
+}
+
 TEST(unknown_sequences_leave_nothing_behind)
 {
     begin(80);
