@@ -1,18 +1,31 @@
-/* The boot order, on one screen. */
-#include "arch/arch/cpu.h"
+/*
+ * The boot order, on one screen.
+ *
+ * The boot processor runs from kernel_main() to the first process; from scheduler_init() on as an
+ * ordinary thread, which ends when that process runs. What is started stands above whatever needs
+ * it.
+ */
 #include "arch/arch/machine.h"
 #include "arch/arch/timer.h"
+#include "cap/capability.h"
 #include "debug/assert.h"
 #include "debug/log.h"
 #include "debug/panic.h"
-#include "debug/ubsan.h"
+#include "device/console.h"
+#include "device/device_init.h"
+#include "fs/vfs/vfs.h"
 #include "main/boot_memory.h"
 #include "main/command_line.h"
 #include "main/deliberate.h"
+#include "main/first.h"
+#include "main/mount.h"
 #include "main/self_test.h"
+#include "mm/direct_map.h"
 #include "mm/heap.h"
+#include "ops/ops.h"
 #include "random/random.h"
-#include "sched/scheduler.h"
+#include "sched/worker.h"
+#include "task/process.h"
 #include "time/clock.h"
 
 [[noreturn]] void kernel_main(const struct boot_info *handed_over);
@@ -28,10 +41,28 @@ static bool is_understood(const struct boot_info *info)
            info->memory_ranges_count <= BOOT_MEMORY_RANGES_MAX;
 }
 
-static void describe_thread(struct text_writer *writer)
+/* Nothing works without these, and at boot there is memory for them or none at all. */
+static void need(status started, const char *what)
 {
-    const struct thread *thread = cpu_current_thread();
-    text_format(writer, "%llu \"%s\"", (unsigned long long)thread->id, thread->name);
+    if (!is_ok(started)) panic("%s cannot start: status %u", what, started.code);
+}
+
+static void start_processors(text command_line)
+{
+    uint32_t wanted = (uint32_t)command_line_number(command_line, TEXT("cpus"), CPU_COUNT_MAX);
+    uint32_t running = machine_start_processors(&boot, wanted, scheduler_start_processor);
+    boot_memory_reclaim(&boot);
+    boot_memory_report(&boot);
+    log_line("boot", "%u processor%s", running, running == 1 ? "" : "s");
+}
+
+static void start_devices(void)
+{
+    device_init_serial();
+    device_init_display(&boot.framebuffer);
+    device_init_input();
+    device_init_bus();
+    device_init_block();
 }
 
 [[noreturn]] void kernel_main(const struct boot_info *handed_over)
@@ -44,26 +75,28 @@ static void describe_thread(struct text_writer *writer)
     log_line("boot", "Peal, command line: %.*s", TEXT_ARGUMENTS(command_line));
 
     machine_init_early(&boot);
+    random_init(boot.random_seed, sizeof(boot.random_seed));
     boot_memory_init(&boot);
     machine_init_paging(&boot);
     heap_init();
-    random_init(boot.random_seed, sizeof(boot.random_seed));
     machine_init_interrupts(&boot);
     clock_init(arch_real_time_seconds());
     log_set_clock(clock_now_ns);
+
     scheduler_init();
-    panic_set_thread_describer(describe_thread);
-    interrupts_restore(true);
-
-    uint32_t wanted = (uint32_t)command_line_number(command_line, TEXT("cpus"), CPU_COUNT_MAX);
-    uint32_t running = machine_start_processors(&boot, wanted, scheduler_start_processor);
-    boot_memory_reclaim(&boot);
-    boot_memory_report(&boot);
-    log_line("boot", "%u processors", running);
-
+    start_processors(command_line);
     text kind;
     if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);
+    need(worker_init(), "workers");
+    need(capability_init(), "capabilities");
     if (command_line_is(command_line, TEXT("run"), TEXT("selftest"))) self_test();
-    log_line("boot", "undefined behaviour reports: %llu", (unsigned long long)ubsan_reports());
-    machine_power_off();
+
+    console_init();
+    need(vfs_init(), "the file systems");
+    need(process_init(), "processes");
+    need(ops_init(), "operations");
+    start_devices();
+    mount_all(direct_map(physical_at(boot.archive_physical)), boot.archive_bytes);
+    start_first(command_line, clock_now_ns());
+    thread_exit();
 }
