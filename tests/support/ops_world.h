@@ -88,8 +88,11 @@ static op_outcome yield_file(struct op *op)
     return is_ok(made.status) ? op_yield_handle(op, made.value) : op_failed(made.status);
 }
 
+static bool world_was_scribbled;
+
 static void scribble(uint64_t seed)
 {
+    world_was_scribbled = true;
     for (uint32_t i = 0; i < world.header->submission_entries && i < 64; i++)
         *(uint64_t *)(void *)world_ring_byte(8192 + i * 64) ^= seed * 0x9e37'79b9'7f4a'7c15ull;
     world.header->submission_tail ^= (uint32_t)seed;
