@@ -222,8 +222,24 @@ GUEST_TEST(a_ring_rewritten_while_the_kernel_reads_it_hurts_only_itself)
     EXPECT(raw_is_ok(raw_call((struct abi_submission){.op = ABI_OP_NOP})));
 }
 
+static int do_nothing(uint64_t)
+{
+    return 0;
+}
+
+/* The library keeps the stacks of threads that ended: as many as the test below has at once. */
+static void fill_stack_pool(void)
+{
+    running_thread threads[2];
+    for (uint32_t i = 0; i < 2; i++)
+        threads[i] = peal_thread_create(do_nothing, 0).value;
+    for (uint32_t i = 0; i < 2; i++)
+        ignore_status(peal_thread_join(&threads[i]).status);
+}
+
 GUEST_TEST_SETUP
 {
+    fill_stack_pool();
     random_state = peal_environment_number(TEXT("ATTACK_SEED"), 0x5eed5eed5eed5eedull);
     guest_test_note("seed %llu", (unsigned long long)random_state);
     scratch = raw_scratch_make(16384);
