@@ -74,9 +74,12 @@ static void account(struct thread *from, uint64_t now)
     atomic_store_explicit(&from->runtime_ns, sum, memory_order_relaxed);
 }
 
+/* A whole slice, or what is left of one in which somebody more urgent came between. */
 static void begin_slice(struct thread *thread, uint64_t now)
 {
-    thread->slice_end_ns = now + THREAD_SLICE_NS;
+    uint64_t length = thread->slice_left_ns > 0 ? thread->slice_left_ns : THREAD_SLICE_NS;
+    thread->slice_end_ns = now + length;
+    thread->slice_left_ns = 0;
     thread->slice_is_over = false;
     timer_queue_set_slice_end(thread->slice_end_ns);
 }
@@ -178,7 +181,11 @@ static void reschedule(struct processor *processor) NO_LOCK_CHECK
 {
     spin_acquire(&processor->lock);
     DEBUG_ASSERT(lock_order_depth() == 1);
-    requeue_current(processor, !processor->current->slice_is_over);
+    struct thread *current = processor->current;
+    uint64_t now = clock_now_ns();
+    bool is_over = current->slice_is_over || now >= current->slice_end_ns;
+    if (!is_over) current->slice_left_ns = current->slice_end_ns - now;
+    requeue_current(processor, !is_over);
     switch_away(processor);
 }
 

@@ -62,6 +62,7 @@ struct thread {
     /* Owned by the processor that runs it, or else guarded as below. */
     struct thread_context context;
     uint64_t slice_end_ns;
+    uint64_t slice_left_ns; /* of a slice that was interrupted; 0: the next one is whole */
     uint64_t running_since_ns;
     bool slice_is_over;
 
