@@ -172,6 +172,7 @@ GUEST_TEST(almost_right_submissions_are_answered_one_for_one)
 
 /* ---- the ring's memory rewritten by another thread ---- */
 
+static bool is_rewriting;
 static bool has_suffered;
 static bool stop_rewriting; /* through __atomic operations only */
 static struct abi_ring_header *victim_ring;
@@ -184,6 +185,7 @@ static int rewrite_ring(uint64_t seed)
     while (!__atomic_load_n(&stop_rewriting, __ATOMIC_RELAXED)) {
         state = state * 6364136223846793005ull + 1442695040888963407ull;
         words[(state >> 33) % word_count] = state;
+        __atomic_store_n(&is_rewriting, true, __ATOMIC_RELEASE);
     }
     return 0;
 }
@@ -195,6 +197,8 @@ static int rewrite_ring(uint64_t seed)
 static int suffer(uint64_t rounds)
 {
     __atomic_store_n(&victim_ring, peal_thread_self()->ring.header, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&is_rewriting, __ATOMIC_ACQUIRE))
+        peal_yield();
     for (uint64_t i = 0; i < rounds; i++)
         (void)raw_enter(0, 0);
     __atomic_store_n(&has_suffered, true, __ATOMIC_RELEASE);
