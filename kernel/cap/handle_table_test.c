@@ -1,5 +1,5 @@
-#include "cap/handle_table.h"
 #include "base/container.h"
+#include "cap/handle_table.h"
 #include "mm/heap.h"
 #include "mm/quota.h"
 #include "random/random.h"
