@@ -1,6 +1,7 @@
 /*
- * The first program. It holds everything, starts the shell, and starts it again when it ends; with
- * the variable run=tests it runs the tests instead and switches the machine off.
+ * The first program. It holds everything, starts the shell, and starts it again when it ends. With
+ * the variable run=NAME it runs that program of /boot/bin instead, with all it holds, and switches
+ * the machine off; run=tests means the test runner.
  */
 #include "peal/clock.h"
 #include "peal/output.h"
@@ -62,21 +63,31 @@ static status run(const struct granted *granted, text path, text name, struct ab
     peal_exit(code);
 }
 
-[[noreturn]] static void run_tests(const struct granted *granted)
+/* What a script looks for when the test runner could not say how the tests went. */
+static void tell_lost_tests(text name)
 {
+    if (peal_text_equal(name, TEXT("testrunner"))) peal_print("tests: 0 passed, 1 failed\n");
+}
+
+[[noreturn]] static void run_and_stop(const struct granted *granted, text name)
+{
+    char path_bytes[ABI_NAME_BYTES_MAX + 16];
+    struct writer path = WRITER(path_bytes);
+    writer_format(&path, "boot/bin/%.*s", TEXT_ARGUMENTS(name));
     struct abi_exit how = {0};
-    status ran = run(granted, TEXT("boot/bin/testrunner"), TEXT("testrunner"), &how);
+    status ran = run(granted, writer_text(&path), name, &how);
     if (!is_ok(ran)) {
-        peal_error_status(TEXT("boot/bin/testrunner"), ran);
-        peal_print("tests: 0 passed, 1 failed\n");
+        peal_error_status(writer_text(&path), ran);
+        tell_lost_tests(name);
         stop(granted, 1);
     }
     char bytes[256];
     struct writer words = WRITER(bytes);
     peal_format_exit(&words, &how);
-    if (words.length > 0)
-        peal_print("testrunner died: %.*s\ntests: 0 passed, 1 failed\n",
-                   TEXT_ARGUMENTS(writer_text(&words)));
+    if (words.length > 0) {
+        peal_print("%.*s died: %.*s\n", TEXT_ARGUMENTS(name), TEXT_ARGUMENTS(writer_text(&words)));
+        tell_lost_tests(name);
+    }
     stop(granted, (int)how.code);
 }
 
@@ -138,7 +149,8 @@ int peal_main(struct peal_arguments)
     };
     text mode = TEXT("");
     peal_environment_get(TEXT("run"), &mode);
-    if (peal_text_equal(mode, TEXT("tests"))) run_tests(&granted);
+    if (peal_text_equal(mode, TEXT("tests"))) mode = TEXT("testrunner");
+    if (mode.length > 0) run_and_stop(&granted, mode);
     welcome(&granted);
     keep_shell(&granted);
 }
