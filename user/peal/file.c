@@ -217,7 +217,7 @@ peal_raw_status peal_raw_path_open(text path, uint64_t rights, uint32_t flags,
     text here = TEXT("/"), resolved;
     peal_environment_get(TEXT("PWD"), &here);
     if (text_is_empty(path)) return ABI_STATUS_INVALID_ARGUMENT;
-    if (directory_is_nil(root)) return ABI_STATUS_NOT_FOUND;
+    if (directory_is_nil(root)) return ABI_STATUS_INVALID_CAPABILITY;
     if (!path_resolve(here, path, resolved_bytes, &resolved)) return ABI_STATUS_INVALID_ARGUMENT;
     text below_root = peal_text_slice(resolved, 1, SIZE_MAX);
     if (text_is_empty(below_root)) return open_itself(root, rights, flags, out_handle);

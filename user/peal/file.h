@@ -113,7 +113,7 @@ static inline text directory_entry_name(const struct abi_directory_entry *entry)
  * Opens a path as a person means it: relative to the granted "cwd", or from the granted "root"
  * when it is absolute or goes up with '..' (resolved as text against the variable PWD).
  *
- *   NOT_FOUND   also when the handle that would be needed was not granted
+ *   INVALID_CAPABILITY   the handle that would be needed was not granted
  */
 peal_raw_status peal_raw_path_open(text path, uint64_t rights, uint32_t flags,
                                    peal_raw_handle *out_handle ACQUIRES_HANDLE);

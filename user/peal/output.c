@@ -127,5 +127,7 @@ void peal_error_status(text subject, status why)
     writer_format(&line, "%.*s: %.*s (%.*s)", TEXT_ARGUMENTS(subject), TEXT_ARGUMENTS(meaning),
                   TEXT_ARGUMENTS(name));
     if (why.code == STATUS_INSUFFICIENT_RIGHTS) format_refusal(&line);
+    if (why.code == STATUS_INVALID_CAPABILITY)
+        writer_write(&line, TEXT(" Was it granted? `handles` tells, `help with` explains."));
     error_write(&line);
 }

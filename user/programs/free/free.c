@@ -7,7 +7,7 @@ static void print_share(const char *label, uint64_t bytes, uint64_t total_bytes)
 {
     char size_bytes[16];
     struct writer size = WRITER(size_bytes);
-    uint64_t per_mille = total_bytes == 0 ? 0 : bytes / (total_bytes / 1000 + 1);
+    uint64_t per_mille = total_bytes < 1024 ? 0 : (bytes / 1024 * 1000) / (total_bytes / 1024);
     peal_format_bytes(&size, bytes);
     peal_print("%-10s %8.*s %10lu KiB %4lu.%lu %%\n", label, TEXT_ARGUMENTS(writer_text(&size)),
                bytes / 1024, per_mille / 10, per_mille % 10);
