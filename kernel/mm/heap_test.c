@@ -135,6 +135,31 @@ TEST(caches_keep_the_alignment_they_were_made_with)
     }
 }
 
+static uint32_t slabs_of(struct slab_cache *cache)
+{
+    spin_acquire(&cache->lock);
+    uint32_t count = cache->slab_count;
+    spin_release(&cache->lock);
+    return count;
+}
+
+TEST(an_object_given_back_to_a_full_slab_is_the_next_to_be_taken)
+{
+    struct slab_cache scratch;
+    cache_init(&scratch, "scratch", 500, 16, false);
+    void *objects[2 * 8];
+    CHECK(scratch.per_slab <= 8);
+    for (uint32_t i = 0; i < 2 * scratch.per_slab; i++)
+        objects[i] = slab_take(&scratch);
+    CHECK_EQUAL(2, slabs_of(&scratch));
+    slab_give(&scratch, objects[0]);
+    CHECK(slab_take(&scratch) == objects[0]);
+    CHECK_EQUAL(2, slabs_of(&scratch));
+    for (uint32_t i = 0; i < 2 * scratch.per_slab; i++)
+        slab_give(&scratch, objects[i]);
+    end_scratch_cache(&scratch);
+}
+
 TEST(objects_served_by_size_never_start_on_a_page)
 {
     for (uint32_t i = 0; i < CLASS_COUNT; i++) {
