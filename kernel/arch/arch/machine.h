@@ -30,8 +30,8 @@ uint32_t machine_start_processors(const struct boot_info *boot, uint32_t limit,
                                   void (*entry)(uint32_t index));
 
 /*
- * Panics unless the kernel's mappings keep their promises: no page is writable and executable, not even under
- * two names, and the guard pages are holes. Walks every mapping: for tests.
+ * Panics unless the kernel's mappings keep their promises: no page is writable and executable, not
+ * even under two names, and the guard pages are holes. Walks every mapping: for tests.
  */
 void machine_check_mappings(void);
 

@@ -26,6 +26,7 @@
 
 #define BASE_X2APIC      (1ull << 10)
 #define BASE_ENABLED     (1ull << 11)
+#define BASE_ADDRESS     0x000f'ffff'ffff'f000ull
 #define SPURIOUS_ENABLED (1u << 8)
 #define LOCAL_MASKED     (1u << 16)
 #define LOCAL_NMI        (4u << 8)
@@ -71,6 +72,7 @@ static bool needs_x2apic(void)
 void local_apic_init(uint64_t physical)
 {
     is_x2apic = needs_x2apic();
+    if (physical == 0) physical = msr_read(MSR_APIC_BASE) & BASE_ADDRESS;
     if (!is_x2apic) {
         registers = machine_map_device(physical_at(physical), REGISTERS_BYTES, PAGE_UNCACHED);
         if (registers == nullptr) panic("no memory to map the local APIC");

@@ -44,7 +44,7 @@ void interrupt_dispatch(uint32_t vector); /* interrupt context */
 void io_apic_init(const struct acpi_machine *machine);
 
 /* local_apic.c */
-void local_apic_init(uint64_t physical); /* on the boot processor */
+void local_apic_init(uint64_t physical); /* on the boot processor; 0: where the processor says */
 void local_apic_enable(void);            /* this processor's */
 uint32_t local_apic_id(void);
 void local_apic_acknowledge(void);
