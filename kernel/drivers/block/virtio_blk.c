@@ -116,28 +116,43 @@ struct disk {
 
 /* ---- completing ---- */
 
-/* Notes the outcome; the request completes in complete_all(), without the lock. */
+/* What remains to be done when the lock has been released: conclude(). */
+struct aftermath {
+    struct list finished; /* requests, with their outcome in driver_data */
+    bool must_notify;
+};
+
+static void aftermath_init(struct aftermath *after)
+{
+    list_init(&after->finished);
+    after->must_notify = false;
+}
+
+/* Notes the outcome; the request completes in conclude(), without the lock. */
 static void finish_locked(struct disk *disk, struct block_request *request, status outcome,
-                          struct list *finished) REQUIRES(disk->lock)
+                          struct aftermath *after) REQUIRES(disk->lock)
 {
     if (!is_ok(outcome)) atomic_fetch_add_explicit(&disk->device.errors, 1, memory_order_relaxed);
     request->driver_data = (void *)(uintptr_t)outcome.code;
-    list_push_back(finished, &request->link);
+    list_push_back(&after->finished, &request->link);
 }
 
 static void finish_slot_locked(struct disk *disk, struct slot *slot, status outcome,
-                               struct list *finished) REQUIRES(disk->lock)
+                               struct aftermath *after) REQUIRES(disk->lock)
 {
-    finish_locked(disk, slot->request, outcome, finished);
+    finish_locked(disk, slot->request, outcome, after);
     slot->request = nullptr;
     slot->is_with_device = false;
     list_push_front(&disk->free_slots, &slot->link);
 }
 
-static void complete_all(struct list *finished)
+/* Notifying the device costs a way out of the virtual machine: nobody spins for the lock meanwhile.
+ */
+static void conclude(struct disk *disk, struct aftermath *after)
 {
+    if (after->must_notify) virtio_notify(&disk->virtio, &disk->queue);
     struct list *member;
-    while ((member = list_take_front(finished)) != nullptr) {
+    while ((member = list_take_front(&after->finished)) != nullptr) {
         struct block_request *request = list_entry(member, struct block_request, link);
         status outcome = {(enum status_code)(uintptr_t)request->driver_data};
         request->completed(request, outcome);
@@ -214,7 +229,7 @@ static void fill_slots_locked(struct disk *disk) REQUIRES(disk->lock)
 }
 
 /* Gives the device as much as it takes. */
-static void pump_locked(struct disk *disk, struct list *finished) REQUIRES(disk->lock)
+static void pump_locked(struct disk *disk, struct aftermath *after) REQUIRES(disk->lock)
 {
     if (disk->state != DISK_WORKING) return;
     bool has_added = false;
@@ -228,10 +243,10 @@ static void pump_locked(struct disk *disk, struct list *finished) REQUIRES(disk-
         if (pushed == PUSH_DONE)
             has_added = true;
         else
-            finish_slot_locked(disk, slot, FAIL(IO_ERROR), finished);
+            finish_slot_locked(disk, slot, FAIL(IO_ERROR), after);
     }
     if (!has_added) return;
-    virtio_kick(&disk->virtio, &disk->queue);
+    if (virtqueue_publish(&disk->queue.ring)) after->must_notify = true;
     if (!disk->is_watched) {
         disk->is_watched = true;
         timer_arm(&disk->watch, deadline_in_ms(WATCH_MS));
@@ -241,8 +256,8 @@ static void pump_locked(struct disk *disk, struct list *finished) REQUIRES(disk-
 static void disk_submit(struct block_device *device, struct block_request *request)
 {
     struct disk *disk = device->driver;
-    struct list finished;
-    list_init(&finished);
+    struct aftermath after;
+    aftermath_init(&after);
     atomic_fetch_add_explicit(request->direction == BLOCK_READ ? &device->reads : &device->writes,
                               request->direction != BLOCK_FLUSH, memory_order_relaxed);
     status checked = block_request_check(device, request);
@@ -252,14 +267,14 @@ static void disk_submit(struct block_device *device, struct block_request *reque
 
     spin_acquire(&disk->lock);
     if (is_done || !is_ok(checked))
-        finish_locked(disk, request, checked, &finished);
+        finish_locked(disk, request, checked, &after);
     else if (disk->state == DISK_GONE)
-        finish_locked(disk, request, FAIL(IO_ERROR), &finished);
+        finish_locked(disk, request, FAIL(IO_ERROR), &after);
     else
         list_push_back(&disk->waiting, &request->link);
-    pump_locked(disk, &finished);
+    pump_locked(disk, &after);
     spin_release(&disk->lock);
-    complete_all(&finished);
+    conclude(disk, &after);
 }
 
 /* ---- what the device answers ---- */
@@ -278,14 +293,14 @@ static status judge_slice(struct disk *disk, const struct slot *slot, uint32_t w
 }
 
 static void slice_done_locked(struct disk *disk, struct slot *slot, uint32_t written_bytes,
-                              struct list *finished) REQUIRES(disk->lock)
+                              struct aftermath *after) REQUIRES(disk->lock)
 {
     status outcome = judge_slice(disk, slot, written_bytes);
     slot->is_with_device = false;
     block_cursor_advance(slot->request, &slot->cursor, slot->slice_bytes);
     uint64_t wanted = (uint64_t)slot->request->sector_count * disk->device.sector_bytes;
     if (!is_ok(outcome) || slot->cursor.done_bytes == wanted)
-        finish_slot_locked(disk, slot, outcome, finished);
+        finish_slot_locked(disk, slot, outcome, after);
     else
         list_push_back(&disk->ready_slots, &slot->link);
 }
@@ -302,7 +317,7 @@ static void begin_recovery_locked(struct disk *disk, const char *why) REQUIRES(d
     work_submit(work_queue_shared(), &disk->recovery, recover);
 }
 
-static void reap_locked(struct disk *disk, struct list *finished) REQUIRES(disk->lock)
+static void reap_locked(struct disk *disk, struct aftermath *after) REQUIRES(disk->lock)
 {
     if (disk->state != DISK_WORKING) return;
     for (;;) {
@@ -312,7 +327,7 @@ static void reap_locked(struct disk *disk, struct list *finished) REQUIRES(disk-
         case VIRTQUEUE_NOTHING:
             return;
         case VIRTQUEUE_CHAIN:
-            slice_done_locked(disk, token, written_bytes, finished);
+            slice_done_locked(disk, token, written_bytes, after);
             break;
         case VIRTQUEUE_BROKEN:
             begin_recovery_locked(disk, "broke the rules of its queue");
@@ -324,13 +339,13 @@ static void reap_locked(struct disk *disk, struct list *finished) REQUIRES(disk-
 static void disk_interrupt(void *argument)
 {
     struct disk *disk = argument;
-    struct list finished;
-    list_init(&finished);
+    struct aftermath after;
+    aftermath_init(&after);
     spin_acquire(&disk->lock);
-    reap_locked(disk, &finished);
-    pump_locked(disk, &finished);
+    reap_locked(disk, &after);
+    pump_locked(disk, &after);
     spin_release(&disk->lock);
-    complete_all(&finished);
+    conclude(disk, &after);
 }
 
 struct flight {
@@ -353,11 +368,11 @@ static struct flight look_at_flight_locked(const struct disk *disk) REQUIRES(dis
 static void disk_watch(struct timer *timer)
 {
     struct disk *disk = container_of(timer, struct disk, watch);
-    struct list finished;
-    list_init(&finished);
+    struct aftermath after;
+    aftermath_init(&after);
     spin_acquire(&disk->lock);
     disk->is_watched = false;
-    reap_locked(disk, &finished);
+    reap_locked(disk, &after);
     struct flight flight = look_at_flight_locked(disk);
     if (disk->state == DISK_WORKING && flight.is_any) {
         if (flight.is_late)
@@ -365,13 +380,13 @@ static void disk_watch(struct timer *timer)
         else if (virtio_needs_reset(&disk->virtio))
             begin_recovery_locked(disk, "is in trouble or gone");
     }
-    pump_locked(disk, &finished);
+    pump_locked(disk, &after);
     if (disk->state == DISK_WORKING && flight.is_any && !disk->is_watched) {
         disk->is_watched = true;
         timer_arm(&disk->watch, deadline_in_ms(WATCH_MS));
     }
     spin_release(&disk->lock);
-    complete_all(&finished);
+    conclude(disk, &after);
 }
 
 /* ---- bringing it up, and up again ---- */
@@ -384,12 +399,12 @@ static status start_device(struct disk *disk)
 }
 
 /* The device is stopped: what it had is ours again. Late requests end, others are started again. */
-static void take_back_locked(struct disk *disk, struct list *finished) REQUIRES(disk->lock)
+static void take_back_locked(struct disk *disk, struct aftermath *after) REQUIRES(disk->lock)
 {
     struct slot *slot;
     while ((slot = virtqueue_take_back(&disk->queue.ring)) != nullptr) {
         if (deadline_passed(slot->limit)) {
-            finish_slot_locked(disk, slot, FAIL(TIMED_OUT), finished);
+            finish_slot_locked(disk, slot, FAIL(TIMED_OUT), after);
         } else {
             slot->is_with_device = false;
             list_push_back(&disk->ready_slots, &slot->link);
@@ -397,27 +412,26 @@ static void take_back_locked(struct disk *disk, struct list *finished) REQUIRES(
     }
 }
 
-static void give_up_locked(struct disk *disk, struct list *finished) REQUIRES(disk->lock)
+static void give_up_locked(struct disk *disk, struct aftermath *after) REQUIRES(disk->lock)
 {
     disk->state = DISK_GONE;
     log_line("virtio-blk", "%.*s: given up", TEXT_ARGUMENTS(block_device_name(&disk->device)));
     struct list *member;
     while ((member = list_take_front(&disk->ready_slots)) != nullptr)
-        finish_slot_locked(disk, list_entry(member, struct slot, link), FAIL(IO_ERROR), finished);
+        finish_slot_locked(disk, list_entry(member, struct slot, link), FAIL(IO_ERROR), after);
     while ((member = list_take_front(&disk->waiting)) != nullptr)
-        finish_locked(disk, list_entry(member, struct block_request, link), FAIL(IO_ERROR),
-                      finished);
+        finish_locked(disk, list_entry(member, struct block_request, link), FAIL(IO_ERROR), after);
 }
 
 static void recover(struct work *work)
 {
     struct disk *disk = container_of(work, struct disk, recovery);
-    struct list finished;
-    list_init(&finished);
+    struct aftermath after;
+    aftermath_init(&after);
     bool is_stopped = virtio_reset(&disk->virtio);
 
     spin_acquire(&disk->lock);
-    take_back_locked(disk, &finished);
+    take_back_locked(disk, &after);
     bool may_try = is_stopped && disk->recoveries <= RECOVERIES_MAX;
     spin_release(&disk->lock);
 
@@ -430,10 +444,10 @@ static void recover(struct work *work)
     if (is_up)
         disk->state = DISK_WORKING;
     else
-        give_up_locked(disk, &finished);
-    pump_locked(disk, &finished);
+        give_up_locked(disk, &after);
+    pump_locked(disk, &after);
     spin_release(&disk->lock);
-    complete_all(&finished);
+    conclude(disk, &after);
 }
 
 static status read_config32(struct disk *disk, uint64_t feature, uint32_t offset,

@@ -218,9 +218,8 @@ void virtio_start(struct virtio_device *device)
     add_status(device, STATUS_BIT_DRIVER_OK);
 }
 
-void virtio_kick(struct virtio_device *device, struct virtio_queue *queue)
+void virtio_notify(struct virtio_device *device, struct virtio_queue *queue)
 {
     /* 4.1.5.2: the queue's index, at its own address. */
-    if (virtqueue_publish(&queue->ring))
-        mmio16_write((mmio16 *)(device->notify + queue->notify_offset), queue->index);
+    mmio16_write((mmio16 *)(device->notify + queue->notify_offset), queue->index);
 }

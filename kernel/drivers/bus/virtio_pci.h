@@ -74,8 +74,9 @@ status virtio_queue_start(struct virtio_device *device, struct virtio_queue *que
                           uint16_t size_max, uint16_t vector);
 /* From here on the device works. */
 void virtio_start(struct virtio_device *device);
-/* Publishes what was added and tells the device if it wants to know. */
-void virtio_kick(struct virtio_device *device, struct virtio_queue *queue);
+/* Tells the device that its queue has something new: where virtqueue_publish() says it wants that.
+ */
+void virtio_notify(struct virtio_device *device, struct virtio_queue *queue);
 
 /*
  * Stops the device: afterwards it touches no memory. Waits a bounded time. False: it did not
