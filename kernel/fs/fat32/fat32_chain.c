@@ -65,7 +65,10 @@ static status map_follow(struct fat32_volume *volume, uint32_t cluster, struct f
         TRY(map_append(map, cluster));
         TRY(fat32_next_cluster(volume, cluster, &cluster));
         if (cluster >= TABLE_ENTRY_LAST) return OK;
-        if (cluster == landmark) return FAIL(IO_ERROR);
+        if (cluster == landmark) {
+            fat32_map_drop(map);
+            break;
+        }
         if (++steps == steps_max) {
             landmark = cluster;
             steps_max *= 2;

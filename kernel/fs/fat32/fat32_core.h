@@ -84,13 +84,14 @@ struct fat32_map {
     uint32_t run_capacity;
     uint32_t spacing;       /* file clusters between the starts of kept runs, at least */
     uint32_t cluster_count; /* of the chain, up to its end or its damage */
-    bool is_damaged;        /* the chain ends in something that is no cluster */
+    bool is_damaged;        /* the chain ends in something that is no cluster, or never */
 };
 
 /*
  * Follows the chain to its end. An empty chain (first cluster 0) has no clusters. One that leaves
- * the volume or runs into free clusters is usable up to there, and marked as damaged. IO_ERROR the
- * chain is a loop, or the table could not be read OUT_OF_MEMORY, TIMED_OUT
+ * the volume or runs into free clusters is usable up to there, and marked as damaged; a loop is
+ * marked likewise, and nothing of it is usable. IO_ERROR, TIMED_OUT   the table could not be read
+ *   OUT_OF_MEMORY
  */
 status fat32_map_load(struct fat32_volume *volume, uint32_t first_cluster,
                       struct fat32_map *out_map);

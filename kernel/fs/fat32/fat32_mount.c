@@ -101,12 +101,9 @@ static status node_load_map(struct mount *mount, struct node *node) REQUIRES(mou
 {
     if (node->has_map) return OK;
     status loaded = fat32_map_load(&mount->core, node->first_cluster, &node->map);
-    if (loaded.code == STATUS_IO_ERROR)
-        log_line("fat32", "%s: the chain from cluster %u loops or cannot be read",
-                 mount->device->name, node->first_cluster);
     node->has_map = is_ok(loaded);
     if (node->has_map && node->map.is_damaged)
-        log_line("fat32", "%s: the chain from cluster %u is damaged after %u clusters",
+        log_line("fat32", "%s: the chain from cluster %u is damaged, %u clusters can be read",
                  mount->device->name, node->first_cluster, node->map.cluster_count);
     return loaded;
 }
@@ -335,6 +332,7 @@ static vnode_result open_root_locked(struct mount *mount, text *out_reason) REQU
                                 .position = POSITION_OF_ROOT};
     struct node *root = node_create(mount, &entry);
     status loaded = root == nullptr ? FAIL(OUT_OF_MEMORY) : node_load_map(mount, root);
+    if (is_ok(loaded) && root->map.cluster_count == 0) loaded = FAIL(IO_ERROR);
     if (is_ok(loaded)) {
         node_publish(mount, root);
         return (vnode_result){.value = &root->vnode};
