@@ -10,7 +10,8 @@
 #include "base/checked.h"
 #include "debug/log.h"
 
-#define WINDOW_NS 5'000'000ull
+#define WINDOW_NS       5'000'000ull
+#define SAMPLE_ATTEMPTS 8u
 #define LOOKS_MAX \
     20'000'000u /* a look takes at least a few ns: a clock that stands still ends this */
 #define PM_TIMER_HZ        3'579'545ull
@@ -76,26 +77,49 @@ static uint32_t reference_read(const struct reference *reference)
                                       : port32_read(reference->port);
 }
 
+/* The three clocks at one moment. */
+struct sample {
+    uint64_t ticks;
+    uint32_t counts; /* they fall */
+    uint32_t reference;
+};
+
+/*
+ * Three reads are never one moment, and under an emulator anything may come between them. So
+ * several are tried, and the one that took least time is the best.
+ */
+static struct sample sample_take(const struct reference *reference)
+{
+    struct sample best = {0};
+    uint64_t best_width = UINT64_MAX;
+    for (uint32_t attempt = 0; attempt < SAMPLE_ATTEMPTS; attempt++) {
+        uint64_t before = cpu_ticks();
+        uint32_t value = reference_read(reference);
+        uint32_t counts = local_apic_timer_count();
+        uint64_t width = cpu_ticks() - before;
+        if (width >= best_width) continue;
+        best_width = width;
+        best = (struct sample){before + width / 2, counts, value};
+    }
+    return best;
+}
+
 /* How much all three advance in a window. False when the reference stands still. */
 static bool measure(const struct reference *reference, uint64_t *out_ticks, uint64_t *out_counts,
                     uint64_t *out_reference)
 {
     uint64_t wanted = reference->hz * WINDOW_NS / NANOSECONDS;
     local_apic_timer_start(UINT32_MAX);
-    uint32_t began = reference_read(reference);
-    uint64_t ticks = cpu_ticks();
-    uint32_t counts = local_apic_timer_count();
-    for (uint32_t look = 0; look < LOOKS_MAX; look++) {
-        uint32_t passed = (reference_read(reference) - began) & reference->mask;
-        if (passed < wanted) continue;
-        *out_ticks = cpu_ticks() - ticks;
-        *out_counts = counts - local_apic_timer_count();
-        *out_reference = passed;
-        local_apic_timer_start(0);
-        return *out_ticks != 0 && *out_counts != 0;
-    }
+    struct sample first = sample_take(reference);
+    uint32_t look = 0;
+    while (((reference_read(reference) - first.reference) & reference->mask) < wanted)
+        if (++look == LOOKS_MAX) break;
+    struct sample last = sample_take(reference);
     local_apic_timer_start(0);
-    return false;
+    *out_ticks = last.ticks - first.ticks;
+    *out_counts = first.counts - last.counts;
+    *out_reference = (last.reference - first.reference) & reference->mask;
+    return *out_reference != 0 && *out_ticks != 0 && *out_counts != 0;
 }
 
 void clock_source_init(const struct acpi_machine *machine, const struct boot_info *boot)
