@@ -141,9 +141,10 @@ def test_a_program_that_faults_dies_alone_and_the_shell_says_why(shell):
     assert machine.run("echo still here") == "still here"
 
 
-def test_a_program_that_eats_all_memory_dies_alone(shell):
+@pytest.mark.parametrize("what", ["memory", "handles", "ring", "threads"])
+def test_a_program_that_takes_all_it_gets_hurts_only_itself(shell, what):
     machine = shell(allow=[r"."])
-    assert machine.run("hog") != ""
+    assert machine.run(f"hog {what}") != ""
     assert machine.run("echo still here") == "still here"
 
 
@@ -172,10 +173,11 @@ def test_reboot_comes_back_to_a_prompt(shell):
     assert machine.run("echo back") == "back"
 
 
-def test_without_a_disk_the_boot_archive_is_all_there_is(shell):
+def test_without_a_disk_there_are_the_boot_archive_and_the_boot_volume(shell):
     machine = shell()
     listing = machine.run("ls /")
-    assert "boot" in listing and "disk0" not in listing
+    assert "boot" in listing and "disk0" in listing and "disk1" not in listing
+    assert "kernel" in machine.run("ls /disk0/peal")
 
 
 @pytest.mark.parametrize("keep_bytes", [0, 512, 34 * 512, (1 << 20) + 512, (1 << 20) + 700 * 512])
@@ -194,7 +196,7 @@ def test_a_disk_without_fat32_is_survived(shell, tmp_path):
     disk = tmp_path / "other.disk"
     disk.write_bytes(bytes(range(256)) * 4096)
     machine = shell(disks=[disk])
-    assert "disk0" not in machine.run("ls /")
+    assert "disk1" not in machine.run("ls /")  # disk0 is the boot volume
 
 
 def test_loops_in_cluster_chains_end(shell, fat_disk):
