@@ -160,13 +160,16 @@ status page_table_create(struct page_table *table, struct memory_quota *quota)
     return OK;
 }
 
-/* Frees the tables below an entry, then the one it names. At most three deep. */
+/*
+ * Frees the tables below an entry, then the one it names. At most three deep. Most entries are
+ * empty: those are passed over before the call.
+ */
 static void free_tables(struct page_table *table, uint64_t entry, uint32_t level)
 {
     if (!is_table(entry)) return;
-    if (level > 2)
-        for (uint32_t i = 0; i < TABLE_ENTRIES; i++)
-            free_tables(table, entries_of(entry)[i], level - 1);
+    const uint64_t *below = entries_of(entry);
+    for (uint32_t i = 0; level > 2 && i < TABLE_ENTRIES; i++)
+        if (below[i] != 0) free_tables(table, below[i], level - 1);
     table_give(table, physical_at(entry & ENTRY_ADDRESS));
 }
 
@@ -174,7 +177,7 @@ void page_table_destroy(struct page_table *table)
 {
     const uint64_t *entries = entries_at(table->root);
     for (uint32_t i = 0; i < KERNEL_HALF_FIRST; i++)
-        free_tables(table, entries[i], LEVEL_ROOT);
+        if (entries[i] != 0) free_tables(table, entries[i], LEVEL_ROOT);
     table_give(table, table->root);
     ASSERT(table->table_frames == 0);
     *table = (struct page_table){0};
