@@ -45,9 +45,9 @@ static uint64_t exit_current(uint64_t code, uint64_t what)
 
 static uint64_t serve(uint64_t number, uint64_t argument0, uint64_t argument1)
 {
-    switch (number) {
-    case ABI_SYSCALL_ENTER:
+    if (likely(number == ABI_SYSCALL_ENTER))
         return ring_enter(user_thread_ring(cpu_current_thread()->owner), argument0, argument1);
+    switch (number) {
     case ABI_SYSCALL_YIELD:
         scheduler_yield();
         return STATUS_OK;

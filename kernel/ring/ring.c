@@ -231,28 +231,40 @@ static inline const uint64_t *submission_at(const struct ring *ring, uint64_t po
                                                        sizeof(struct abi_submission));
 }
 
+/*
+ * Runs the submission at `entry` and, unless it pends, writes its completion. Answers the op, for
+ * the next submission, or nullptr when it is gone.
+ */
+MUST_INLINE struct op *accept_one(struct ring *ring, struct op *op, const uint64_t *entry)
+{
+    uint64_t user_data;
+    op_outcome outcome = run(op, entry, &user_data);
+    if (unlikely(is_pending(outcome))) return nullptr;
+    if (likely(is_alone(ring)))
+        ring_write_completion(ring, user_data, outcome);
+    else
+        complete_beside_others(ring, user_data, outcome);
+    return op;
+}
+
+/* `entry` is where number `position` would be if entries never wrapped. */
+MUST_INLINE void set_next(struct ring *ring, const uint64_t *entry, uint64_t position)
+{
+    bool is_run_over = ((uintptr_t)entry & (ring->submission_run_bytes - 1)) == 0;
+    ring->submission_next = unlikely(is_run_over) ? submission_at(ring, position) : entry;
+}
+
 /* Accepts and runs entry..end, not empty, and answers where it stopped: before the end when there
  * is no op for more. */
 MUST_INLINE const uint64_t *accept_run(struct ring *ring, const uint64_t *entry,
                                        const uint64_t *end)
 {
-    struct op *op = TAKE(ring->current);
-    if (unlikely(op == nullptr)) op = take_op(ring);
-    if (unlikely(op == nullptr)) return entry;
+    struct op *op = ring->current;
     for (;;) {
-        uint64_t user_data;
-        op_outcome outcome = run(op, entry, &user_data);
+        if (unlikely(op == nullptr)) op = take_op(ring);
+        if (unlikely(op == nullptr)) break;
+        op = accept_one(ring, op, entry);
         entry += SUBMISSION_WORDS;
-        if (unlikely(is_pending(outcome))) {
-            if (entry == end) return entry; /* the next system call takes an op */
-            op = take_op(ring);
-            if (op == nullptr) return entry;
-            continue;
-        }
-        if (likely(is_alone(ring)))
-            ring_write_completion(ring, user_data, outcome);
-        else
-            complete_beside_others(ring, user_data, outcome);
         if (entry == end) break;
     }
     ring->current = op;
@@ -270,22 +282,32 @@ static bool pause_batch(void)
 }
 
 /* Accepts and runs up to `count` submissions, run by run, and answers how many. */
-MUST_INLINE uint32_t accept(struct ring *ring, uint64_t accepted, uint32_t count)
+[[gnu::noinline]] static uint32_t accept_batch(struct ring *ring, uint64_t accepted, uint32_t count)
 {
-    uint64_t run_mask = ring->submission_run_bytes - 1;
+    uint64_t run_bytes_max = ring->submission_run_bytes;
     uint32_t left = count;
     for (;;) {
         const uint64_t *entry = ring->submission_next;
-        uint64_t run_bytes = run_mask + 1 - ((uintptr_t)entry & run_mask);
+        uint64_t run_bytes = run_bytes_max - ((uintptr_t)entry & (run_bytes_max - 1));
         uint64_t left_bytes = (uint64_t)left * sizeof(struct abi_submission);
         const uint64_t *end = entry + min_of(run_bytes, left_bytes) / sizeof(uint64_t);
         const uint64_t *stop = accept_run(ring, entry, end);
         left -= (uint32_t)((uintptr_t)stop - (uintptr_t)entry) / sizeof(struct abi_submission);
-        bool is_run_over = ((uintptr_t)stop & run_mask) == 0;
-        ring->submission_next =
-            unlikely(is_run_over) ? submission_at(ring, accepted + count - left) : stop;
-        if (likely(left == 0) || stop != end || !pause_batch()) return count - left;
+        set_next(ring, stop, accepted + count - left);
+        if (left == 0 || stop != end || !pause_batch()) return count - left;
     }
+}
+
+/* The same for one: the way of every synchronous call. */
+MUST_INLINE uint32_t accept_single(struct ring *ring, uint64_t accepted)
+{
+    struct op *op = ring->current;
+    if (unlikely(op == nullptr)) op = take_op(ring);
+    if (unlikely(op == nullptr)) return 0;
+    const uint64_t *entry = ring->submission_next;
+    ring->current = accept_one(ring, op, entry);
+    set_next(ring, entry + SUBMISSION_WORDS, accepted + 1);
+    return 1;
 }
 
 /* ---- entering ---- */
@@ -343,7 +365,8 @@ uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns
     uint32_t allowed = min_of(offered, room);
     uint32_t taken = 0;
     if (allowed != 0) {
-        taken = accept(ring, accepted, allowed);
+        taken =
+            allowed == 1 ? accept_single(ring, accepted) : accept_batch(ring, accepted, allowed);
         accepted += taken;
         atomic_store_explicit(&ring->accepted, accepted, memory_order_relaxed);
         header->accepted_total = accepted;
