@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "mm/direct_map.h"
+#include "mm/frame_pool.h"
 #include "mm/heap.h"
 #include "sync/spin_lock.h"
 
@@ -45,14 +46,6 @@ static uint64_t pages_max = UINT64_MAX;
 
 /* ---- copying ---- */
 
-static status copy_bytes(const struct copy_target *to, uint64_t done, const uint8_t *from,
-                         uint64_t length)
-{
-    if (to->buffer != nullptr) return buffer_write(to->buffer, to->offset + done, from, length);
-    bytes_copy(to->memory + to->offset + done, from, length);
-    return OK;
-}
-
 /* The entry of a page, or nullptr. */
 static inline uint64_t *entry_of_locked(struct page_cache *cache, uint64_t page)
     REQUIRES(cache->lock)
@@ -63,33 +56,22 @@ static inline uint64_t *entry_of_locked(struct page_cache *cache, uint64_t page)
     return stretch == nullptr ? nullptr : &stretch->entries[page % STRETCH_PAGES];
 }
 
-static status copy_from_page(struct page_cache *cache, uint64_t offset, uint64_t length,
-                             const struct copy_target *to, uint64_t done)
+status page_cache_copy(struct vnode *vnode, uint64_t offset, uint64_t length, void *to)
 {
+    /* Pairs with the release in cache_of(). */
+    struct page_cache *cache = atomic_load_explicit(&vnode->pages, memory_order_acquire);
+    if (unlikely(cache == nullptr)) return FAIL(WOULD_BLOCK);
     status outcome = FAIL(WOULD_BLOCK);
     spin_acquire(&cache->lock);
     uint64_t *entry = entry_of_locked(cache, offset / PAGE_BYTES);
     if (likely(entry != nullptr && *entry != 0)) {
         *entry |= ENTRY_USED;
         const uint8_t *page = direct_map(physical_at(*entry & ~ENTRY_USED));
-        outcome = copy_bytes(to, done, page + offset % PAGE_BYTES, length);
+        bytes_copy(to, page + offset % PAGE_BYTES, length);
+        outcome = OK;
     }
     spin_release(&cache->lock);
     return outcome;
-}
-
-status page_cache_copy(struct vnode *vnode, uint64_t offset, uint64_t length, struct copy_target to)
-{
-    /* Pairs with the release in cache_of(). */
-    struct page_cache *cache = atomic_load_explicit(&vnode->pages, memory_order_acquire);
-    if (unlikely(cache == nullptr)) return length == 0 ? OK : FAIL(WOULD_BLOCK);
-    for (uint64_t done = 0; done < length;) {
-        uint64_t in_page = PAGE_BYTES - (offset + done) % PAGE_BYTES;
-        uint64_t piece = min_of(in_page, length - done);
-        TRY(copy_from_page(cache, offset + done, piece, &to, done));
-        done += piece;
-    }
-    return OK;
 }
 
 /* ---- filling ---- */

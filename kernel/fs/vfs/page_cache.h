@@ -13,28 +13,18 @@
  */
 #pragma once
 #include "fs/vfs/vnode.h"
-#include "vm/buffer.h"
 
 /* How much a fill reads at most, in one request. */
 #define PAGE_CACHE_READ_AHEAD_PAGES 16u
-
-/* Where bytes go: a buffer, or else kernel memory. */
-struct copy_target {
-    struct buffer *buffer; /* nullptr: to `memory` */
-    uint8_t *memory;
-    uint64_t offset; /* in the buffer or the memory */
-};
 
 /* Boot: bounds the cache and offers its pages when frames run out. */
 void page_cache_init(void);
 
 /*
- * Copies bytes that lie inside the file.
- *   WOULD_BLOCK     a page is not in memory; bytes before it may have been copied
- *   OUT_OF_MEMORY   the buffer could not grow
+ * Copies bytes that lie inside one page of the file, and inside the file.
+ *   WOULD_BLOCK   the page is not in memory
  */
-status page_cache_copy(struct vnode *vnode, uint64_t offset, uint64_t length,
-                       struct copy_target to);
+status page_cache_copy(struct vnode *vnode, uint64_t offset, uint64_t length, void *to);
 
 /*
  * Brings one page into memory, unless it is there, and some that follow it.

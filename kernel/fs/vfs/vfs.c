@@ -7,6 +7,7 @@
 #include "fs/vfs/page_cache.h"
 #include "fs/vfs/path.h"
 #include "fs/vfs/root.h"
+#include "mm/direct_map.h"
 #include "mm/heap.h"
 #include <abi/ring.h>
 
@@ -115,9 +116,8 @@ static inline uint64_t clamp_length(struct vnode *vnode, uint64_t offset, uint64
     return offset >= size ? 0 : min_of(length, size - offset);
 }
 
-/* Copies what is inside one page, reading it first if need be. */
-static status copy_from_page_waiting(struct vnode *vnode, uint64_t offset, uint64_t length,
-                                     struct copy_target to)
+/* As page_cache_copy, but reads the page first if need be. */
+static status copy_waiting(struct vnode *vnode, uint64_t offset, uint64_t length, void *to)
 {
     for (uint32_t attempt = 0; attempt < FILL_ATTEMPTS_MAX; attempt++) {
         status copied = page_cache_copy(vnode, offset, length, to);
@@ -127,38 +127,39 @@ static status copy_from_page_waiting(struct vnode *vnode, uint64_t offset, uint6
     return FAIL(OUT_OF_MEMORY);
 }
 
-static status copy_waiting(struct vnode *vnode, uint64_t offset, uint64_t length,
-                           struct copy_target to)
+/* page_cache_copy or copy_waiting */
+typedef status copy_function(struct vnode *vnode, uint64_t offset, uint64_t length, void *to);
+
+/* Page by page, of the file and of the buffer. */
+MUST_INLINE status copy_to_buffer(struct vnode *vnode, uint64_t offset, uint64_t length,
+                                  const buffer_pin *to, copy_function *copy)
 {
+    uint64_t at = to->offset;
     while (length > 0) {
-        uint64_t piece = min_of(length, PAGE_BYTES - offset % PAGE_BYTES);
-        TRY(copy_from_page_waiting(vnode, offset, piece, to));
+        uint64_t into_page = max_of(offset % PAGE_BYTES, at % PAGE_BYTES);
+        uint64_t piece = min_of(length, PAGE_BYTES - into_page);
+        frame_result frame = buffer_touch(to->buffer, at / PAGE_BYTES);
+        TRY(frame.status);
+        TRY(copy(vnode, offset, piece, (uint8_t *)direct_map(frame.value) + at % PAGE_BYTES));
         offset += piece;
-        to.offset += piece;
+        at += piece;
         length -= piece;
     }
     return OK;
 }
-
-typedef status copy_function(struct vnode *vnode, uint64_t offset, uint64_t length,
-                             struct copy_target to);
 
 /* A read at the position is done when it has moved the position from where it began. */
 MUST_INLINE size_result read_with(struct object *object, uint64_t offset, const buffer_pin *to,
                                   copy_function *copy)
 {
     struct open_file *file = open_file_of(object);
-    struct copy_target target = {.buffer = to->buffer, .offset = to->offset};
-    if (offset != ABI_OFFSET_CURRENT) {
-        uint64_t length = clamp_length(file->vnode, offset, to->length);
-        TRY_AS(size_result, copy(file->vnode, offset, length, target));
-        return (size_result){.value = length};
-    }
-    uint64_t start = atomic_load_explicit(&file->position, memory_order_relaxed);
+    bool is_at_position = offset == ABI_OFFSET_CURRENT;
+    if (is_at_position) offset = atomic_load_explicit(&file->position, memory_order_relaxed);
     for (;;) {
-        uint64_t length = clamp_length(file->vnode, start, to->length);
-        TRY_AS(size_result, copy(file->vnode, start, length, target));
-        if (atomic_compare_exchange_strong_explicit(&file->position, &start, start + length,
+        uint64_t length = clamp_length(file->vnode, offset, to->length);
+        TRY_AS(size_result, copy_to_buffer(file->vnode, offset, length, to, copy));
+        if (!is_at_position ||
+            atomic_compare_exchange_strong_explicit(&file->position, &offset, offset + length,
                                                     memory_order_relaxed, memory_order_relaxed))
             return (size_result){.value = length};
     }
@@ -177,7 +178,11 @@ size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to)
 size_result vfs_read_kernel(struct vnode *vnode, uint64_t offset, void *to, uint64_t length)
 {
     length = clamp_length(vnode, offset, length);
-    TRY_AS(size_result, copy_waiting(vnode, offset, length, (struct copy_target){.memory = to}));
+    for (uint64_t done = 0; done < length;) {
+        uint64_t piece = min_of(length - done, PAGE_BYTES - (offset + done) % PAGE_BYTES);
+        TRY_AS(size_result, copy_waiting(vnode, offset + done, piece, (uint8_t *)to + done));
+        done += piece;
+    }
     return (size_result){.value = length};
 }
 
