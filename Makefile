@@ -94,7 +94,7 @@ LOADER_FLAGS := --target=x86_64-unknown-windows $(COMMON) -O2 -ffreestanding -fs
 
 USER_FLAGS += --target=x86_64-unknown-none-elf $(COMMON) -O2 -ffreestanding -fPIE -fvisibility=hidden \
               -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-omit-frame-pointer $(USER_INCLUDES)
-USER_LINK  := -static -pie --no-dynamic-linker -z noexecstack -z separate-code -z text --gc-sections \
+USER_LINK  := -static -pie --no-dynamic-linker -z noexecstack -z separate-code -z norelro -z text --gc-sections \
               --hash-style=gnu --build-id=none
 
 # A file that changes exactly when the flags of the objects that depend on it do.

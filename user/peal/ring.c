@@ -24,14 +24,6 @@ void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header)
     };
 }
 
-struct abi_submission *peal_ring_slot(void)
-{
-    struct peal_ring *ring = &peal_thread_self()->ring;
-    uint32_t accepted = load_acquire(&ring->header->submission_head); /* pairs with the kernel */
-    if (ring->submission_tail - accepted > ring->submission_mask) return nullptr;
-    return &ring->submissions[ring->submission_tail & ring->submission_mask];
-}
-
 /* Publishes what was pushed and enters the kernel. */
 static uint64_t ring_enter(struct peal_ring *ring, uint32_t unread_min, uint64_t deadline_ns)
 {
@@ -45,13 +37,12 @@ static uint32_t ring_unread(const struct peal_ring *ring)
     return load_acquire(&ring->header->completion_tail) - ring->completion_head;
 }
 
-static void ring_move_head(struct peal_ring *ring)
+void peal_ring_pass_claimed(struct peal_ring *ring)
 {
-    ring->completion_head++;
-    while (ring->claimed_count > 0) {
+    while (ring->claimed_count > 0 && ring_unread(ring) > 0) {
         const struct abi_completion *next =
             &ring->completions[ring->completion_head & ring->completion_mask];
-        if (ring_unread(ring) == 0 || next->user_data != PEAL_USER_DATA_CLAIMED) break;
+        if (next->user_data != PEAL_USER_DATA_CLAIMED) break;
         ring->completion_head++;
         ring->claimed_count--;
     }
@@ -64,15 +55,6 @@ size_result peal_submit(uint32_t completions_min, uint64_t deadline_ns)
     uint32_t unread_min = completions_min == 0 ? 0 : completions_min + ring->claimed_count;
     uint64_t answer = ring_enter(ring, unread_min, deadline_ns);
     return (size_result){status_of_raw(ABI_ENTER_STATUS(answer)), ABI_ENTER_ACCEPTED(answer)};
-}
-
-bool peal_reap(struct abi_completion *out_completion)
-{
-    struct peal_ring *ring = &peal_thread_self()->ring;
-    if (ring_unread(ring) == 0) return false;
-    *out_completion = ring->completions[ring->completion_head & ring->completion_mask];
-    ring_move_head(ring);
-    return true;
 }
 
 void peal_yield(void)
@@ -103,7 +85,8 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
         if (completion->user_data != PEAL_USER_DATA_CALL) continue;
         *out_result = result_of(ring, completion);
         if (i == 0) {
-            ring_move_head(ring);
+            ring->completion_head++;
+            peal_ring_pass_claimed(ring);
         } else {
             completion->user_data = PEAL_USER_DATA_CLAIMED;
             ring->claimed_count++;

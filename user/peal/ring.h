@@ -70,7 +70,13 @@ void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header);
 #undef OP
 
 /* The next free slot of the submission queue, or nullptr when it is full: submit first. */
-struct abi_submission *peal_ring_slot(void);
+static inline struct abi_submission *peal_ring_slot(void)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    uint32_t accepted = load_acquire(&ring->header->submission_head); /* pairs with the kernel */
+    if (ring->submission_tail - accepted > ring->submission_mask) return nullptr;
+    return &ring->submissions[ring->submission_tail & ring->submission_mask];
+}
 
 /* Makes the slot part of the next submit. */
 static inline void peal_ring_push(void)
@@ -87,8 +93,22 @@ static inline void peal_ring_push(void)
  */
 size_result peal_submit(uint32_t completions_min, uint64_t deadline_ns);
 
+/* Moves the head over completions that a call has claimed. */
+void peal_ring_pass_claimed(struct peal_ring *ring);
+
 /* Takes the oldest completion; false when there is none. */
-bool peal_reap(struct abi_completion *out_completion);
+static inline bool peal_reap(struct abi_completion *out_completion)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    uint32_t head = ring->completion_head;
+    if (load_acquire(&ring->header->completion_tail) == head)
+        return false; /* pairs with the kernel */
+    *out_completion = ring->completions[head & ring->completion_mask];
+    ring->completion_head = head + 1;
+    store_release(&ring->header->completion_head, head + 1);
+    if (__builtin_expect(ring->claimed_count != 0, false)) peal_ring_pass_claimed(ring);
+    return true;
+}
 
 /* Lets another thread of the same or a higher priority run. */
 void peal_yield(void);

@@ -8,8 +8,6 @@
 #define EVENT_INTERRUPT 2u
 #define EVENT_ENDED     3u
 
-#define CODE_INTERRUPTED 130u
-
 static console_ref console;
 static bool is_watching, is_reading;
 static char typed_bytes[256];
@@ -70,13 +68,24 @@ static struct abi_completion next_event(void)
     }
 }
 
+/* What was typed before Ctrl-C, but is told after it, belongs to the line that Ctrl-C ends. */
+static void forget_typed(void)
+{
+    struct abi_completion done;
+    while (is_reading && peal_reap(&done))
+        if (done.user_data == EVENT_TYPED) is_reading = false;
+}
+
 bool events_read(text *out_typed, status *out_status)
 {
     watch();
     read_typed();
     struct abi_completion done = next_event();
     *out_status = OK;
-    if (done.user_data != EVENT_TYPED) return false;
+    if (done.user_data != EVENT_TYPED) {
+        forget_typed();
+        return false;
+    }
     is_reading = false;
     if (done.tag != ABI_RESULT_OK) *out_status = status_of_raw(done.error);
     *out_typed = (text){typed_bytes, done.tag == ABI_RESULT_OK ? done.value : 0};
@@ -107,7 +116,7 @@ status events_wait(process_ref process, struct abi_exit *out_exit)
             peal_print("^C\n");
             peal_flush();
             ignore_status(
-                peal_process_kill(process, CODE_INTERRUPTED)); /* it may be gone already */
+                peal_process_kill(process, EVENTS_CODE_INTERRUPTED)); /* it may be gone already */
         }
         if (done.user_data != EVENT_ENDED) continue;
         *out_exit = ended;

@@ -42,6 +42,7 @@ static void tell_end(text name, const struct abi_exit *how)
 {
     char bytes[256];
     struct writer words = WRITER(bytes);
+    if (how->reason == ABI_EXIT_REASON_KILLED && how->code == EVENTS_CODE_INTERRUPTED) return;
     peal_format_exit(&words, how);
     if (words.length > 0)
         peal_error("%.*s died: %.*s", TEXT_ARGUMENTS(name), TEXT_ARGUMENTS(writer_text(&words)));
