@@ -56,20 +56,35 @@ static inline uint64_t *entry_of_locked(struct page_cache *cache, uint64_t page)
     return stretch == nullptr ? nullptr : &stretch->entries[page % STRETCH_PAGES];
 }
 
+MUST_INLINE status copy_locked(struct page_cache *cache, uint64_t offset, uint64_t length, void *to)
+    REQUIRES(cache->lock)
+{
+    uint64_t *entry = entry_of_locked(cache, offset / PAGE_BYTES);
+    if (unlikely(entry == nullptr || *entry == 0)) return FAIL(WOULD_BLOCK);
+    *entry |= ENTRY_USED;
+    const uint8_t *page = direct_map(physical_at(*entry & ~ENTRY_USED));
+    bytes_copy(to, page + offset % PAGE_BYTES, length);
+    return OK;
+}
+
+/* Apart, so that the usual case keeps little in registers across a call. */
+[[gnu::noinline]] static status copy_after_waiting(struct page_cache *cache, uint64_t offset,
+                                                   uint64_t length, void *to)
+{
+    spin_acquire(&cache->lock);
+    status outcome = copy_locked(cache, offset, length, to);
+    spin_release(&cache->lock);
+    return outcome;
+}
+
 status page_cache_copy(struct vnode *vnode, uint64_t offset, uint64_t length, void *to)
 {
     /* Pairs with the release in cache_of(). */
     struct page_cache *cache = atomic_load_explicit(&vnode->pages, memory_order_acquire);
     if (unlikely(cache == nullptr)) return FAIL(WOULD_BLOCK);
-    status outcome = FAIL(WOULD_BLOCK);
-    spin_acquire(&cache->lock);
-    uint64_t *entry = entry_of_locked(cache, offset / PAGE_BYTES);
-    if (likely(entry != nullptr && *entry != 0)) {
-        *entry |= ENTRY_USED;
-        const uint8_t *page = direct_map(physical_at(*entry & ~ENTRY_USED));
-        bytes_copy(to, page + offset % PAGE_BYTES, length);
-        outcome = OK;
-    }
+    if (unlikely(!spin_acquire_try(&cache->lock)))
+        return copy_after_waiting(cache, offset, length, to);
+    status outcome = copy_locked(cache, offset, length, to);
     spin_release(&cache->lock);
     return outcome;
 }

@@ -130,22 +130,42 @@ static status copy_waiting(struct vnode *vnode, uint64_t offset, uint64_t length
 /* page_cache_copy or copy_waiting */
 typedef status copy_function(struct vnode *vnode, uint64_t offset, uint64_t length, void *to);
 
-/* Page by page, of the file and of the buffer. */
-MUST_INLINE status copy_to_buffer(struct vnode *vnode, uint64_t offset, uint64_t length,
-                                  const buffer_pin *to, copy_function *copy)
+/* Bytes that lie inside one page of the file and one of the buffer. */
+MUST_INLINE status copy_piece(struct vnode *vnode, uint64_t offset, uint64_t length,
+                              struct buffer *buffer, uint64_t at, copy_function *copy)
+{
+    frame_result frame = buffer_touch(buffer, at / PAGE_BYTES);
+    TRY(frame.status);
+    return copy(vnode, offset, length, (uint8_t *)direct_map(frame.value) + at % PAGE_BYTES);
+}
+
+/* How many bytes there are up to the end of either page. */
+static inline uint64_t piece_max(uint64_t offset, uint64_t at)
+{
+    return PAGE_BYTES - max_of(offset % PAGE_BYTES, at % PAGE_BYTES);
+}
+
+[[gnu::noinline]] static status copy_pieces(struct vnode *vnode, uint64_t offset, uint64_t length,
+                                            const buffer_pin *to, copy_function *copy)
 {
     uint64_t at = to->offset;
     while (length > 0) {
-        uint64_t into_page = max_of(offset % PAGE_BYTES, at % PAGE_BYTES);
-        uint64_t piece = min_of(length, PAGE_BYTES - into_page);
-        frame_result frame = buffer_touch(to->buffer, at / PAGE_BYTES);
-        TRY(frame.status);
-        TRY(copy(vnode, offset, piece, (uint8_t *)direct_map(frame.value) + at % PAGE_BYTES));
+        uint64_t piece = min_of(length, piece_max(offset, at));
+        TRY(copy_piece(vnode, offset, piece, to->buffer, at, copy));
         offset += piece;
         at += piece;
         length -= piece;
     }
     return OK;
+}
+
+/* Mostly it is one piece, and never no page for no bytes. */
+MUST_INLINE status copy_to_buffer(struct vnode *vnode, uint64_t offset, uint64_t length,
+                                  const buffer_pin *to, copy_function *copy)
+{
+    if (unlikely(length == 0 || length > piece_max(offset, to->offset)))
+        return copy_pieces(vnode, offset, length, to, copy);
+    return copy_piece(vnode, offset, length, to->buffer, to->offset, copy);
 }
 
 /* A read at the position is done when it has moved the position from where it began. */
