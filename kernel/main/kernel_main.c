@@ -84,6 +84,7 @@ static void start_devices(void)
     log_set_clock(clock_now_ns);
 
     scheduler_init();
+    interrupts_restore(true);
     start_processors(command_line);
     text kind;
     if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);

@@ -60,7 +60,8 @@ void machine_power_off(void)
             sleep_forever(machine->control_ports[1], machine->sleep_types[1]);
         delay_us(SETTLE_US);
     }
-    log_line("power", "the machine cannot turn itself off: it is safe to do it by hand");
+    /* As in a panic: a processor that was stopped may hold the log's lock. */
+    log_panic_text(TEXT("power: the machine cannot turn itself off: it is safe to do it by hand\n"));
     halt_forever();
 }
 
