@@ -64,7 +64,9 @@ static constexpr uint32_t SLOT_COUNT = 128;
 static constexpr uint32_t CHAIN_OVERHEAD = 2; /* header and status */
 static constexpr uint32_t REQUEST_BYTES_MAX = 1u << 20;
 static constexpr uint64_t WATCH_MS = 1000;
+/* A device that needs more resets than this within the time is given up. */
 static constexpr uint32_t RECOVERIES_MAX = 8;
+static constexpr uint64_t RECOVERIES_MS = 600'000;
 static constexpr uint16_t QUEUE_VECTOR = 0;
 static constexpr uint16_t DEVICE_ID_TRANSITIONAL = 0x1001; /* may be modern too: 4.1.2.1 */
 
@@ -107,7 +109,8 @@ struct disk {
     struct list waiting GUARDED_BY(lock);     /* requests without a slot, oldest first */
     struct list ready_slots GUARDED_BY(lock); /* with a slice for the device, oldest first */
     struct list free_slots GUARDED_BY(lock);
-    uint32_t recoveries GUARDED_BY(lock);
+    uint32_t recoveries GUARDED_BY(lock); /* until `forgiven` */
+    deadline forgiven GUARDED_BY(lock);
     bool is_watched GUARDED_BY(lock); /* `watch` is armed */
     struct slot slots[SLOT_COUNT];
     struct timer watch;
@@ -311,6 +314,10 @@ static void begin_recovery_locked(struct disk *disk, const char *why) REQUIRES(d
 {
     if (disk->state != DISK_WORKING) return;
     disk->state = DISK_RECOVERING;
+    if (deadline_passed(disk->forgiven)) {
+        disk->recoveries = 0;
+        disk->forgiven = deadline_in_ms(RECOVERIES_MS);
+    }
     disk->recoveries++;
     log_line("virtio-blk", "%.*s: %s: resetting it",
              TEXT_ARGUMENTS(block_device_name(&disk->device)), why);

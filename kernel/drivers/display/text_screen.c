@@ -38,7 +38,7 @@ static status take_memory(struct text_screen *screen, uint16_t columns, uint16_t
         (size_t)columns * screen->font->width_pixels * screen->font->height_pixels;
     screen->strip = heap_take(strip_pixels * PIXEL_BYTES);
     screen->cells = heap_take(cells * sizeof(*screen->cells));
-    screen->shown = heap_take_zeroed(cells * sizeof(*screen->shown));
+    screen->shown = heap_take(cells * sizeof(*screen->shown));
     screen->dirty = heap_take(rows * sizeof(*screen->dirty));
     bool has_all = screen->strip && screen->cells && screen->shown && screen->dirty;
     return has_all ? OK : FAIL(OUT_OF_MEMORY);
@@ -87,6 +87,8 @@ status text_screen_create(struct text_screen *screen, const struct boot_framebuf
     terminal_init(&screen->terminal, (uint16_t)columns, (uint16_t)rows, screen->cells,
                   screen->dirty);
     clear_pixels(screen);
+    /* What a blank cell looks like is there already. */
+    bytes_copy(screen->shown, screen->cells, (size_t)columns * rows * sizeof(*screen->shown));
     text_screen_flush(screen);
     return OK;
 }
