@@ -6,7 +6,7 @@
  *
  * A slab is a run of frames that starts with its header; since runs are aligned to their size, the
  * header of any object is found by rounding down. Behind the header lie one byte of state for each
- * object, then the objects. The state is changed in one atomic step by take and give, so a second
+ * object, then the objects. The state is changed in one atomic step by give, so a second
  * give of the same object stops the kernel even while it waits in some processor's magazine.
  *
  * heap_take() picks a cache by size. These caches have slabs of one page and objects that never
@@ -56,6 +56,7 @@ struct magazine {
 struct slab_cache {
     /* Fixed at creation. */
     const char *name;
+    uintptr_t slab_mask;   /* from an object's address to its slab's */
     uint32_t object_bytes; /* alignment included: from one object to the next */
     uint32_t first_offset; /* of the first object in a slab */
     uint32_t reciprocal;   /* 2^32 / object_bytes, rounded up */
@@ -106,32 +107,51 @@ static void *object_at(struct slab *slab, uint32_t index)
 }
 
 /*
- * The slab and index of what should be one of the cache's objects; a pointer that is not stops the
- * kernel. The division is a multiplication: exact because offsets are below 2^15 and sizes at
- * least 16, so the reciprocal's error stays below one.
+ * Which object of its slab something is, or some number that object_at() shows to be wrong. The
+ * division is a multiplication: exact because offsets are below 2^15 and sizes at least 16, so
+ * the reciprocal's error stays below one.
  */
-static struct slab *slab_of(const struct slab_cache *cache, const void *object, uint32_t *out_index)
+static uint32_t index_in(const struct slab *slab, const void *object)
 {
-    uintptr_t address = (uintptr_t)object;
-    struct slab *slab = (struct slab *)round_down(address, slab_bytes(cache));
-    if (unlikely(slab->magic != (SLAB_MAGIC ^ (uintptr_t)slab) || slab->cache != cache))
-        panic("heap: %p is no object of cache %s", object, cache->name);
-    uint32_t offset = (uint32_t)(address - (uintptr_t)slab) - cache->first_offset;
-    uint32_t index = (uint32_t)(((uint64_t)offset * cache->reciprocal) >> 32);
-    if (unlikely(index >= cache->per_slab || index * cache->object_bytes != offset))
-        panic("heap: %p is inside an object of cache %s", object, cache->name);
-    *out_index = index;
-    return slab;
+    const struct slab_cache *cache = slab->cache;
+    uint32_t offset = (uint32_t)((uintptr_t)object - (uintptr_t)slab) - cache->first_offset;
+    return (uint32_t)(((uint64_t)offset * cache->reciprocal) >> 32);
 }
 
-/* One atomic step: of two who give the same object the second stops here. */
-static void change_state(const struct slab_cache *cache, void *object, uint8_t from, uint8_t to)
+/* The slab of one of the cache's objects. */
+static struct slab *slab_of(const struct slab_cache *cache, const void *object)
 {
-    uint32_t index;
-    struct slab *slab = slab_of(cache, object, &index);
-    uint8_t before = atomic_exchange_explicit(&slab->states[index], to, memory_order_relaxed);
-    if (unlikely(before != from))
-        panic("heap: %p of cache %s given, but not taken", object, cache->name);
+    return (struct slab *)((uintptr_t)object & cache->slab_mask);
+}
+
+[[noreturn, gnu::noinline, gnu::cold]] static void refuse(const struct slab_cache *cache,
+                                                          const void *object, const char *why)
+{
+    panic("heap: %p of cache %s %s", object, cache->name, why);
+}
+
+static bool is_slab(const struct slab *slab)
+{
+    return slab->magic == (SLAB_MAGIC ^ (uintptr_t)slab);
+}
+
+static void mark_taken(const struct slab_cache *cache, void *object)
+{
+    struct slab *slab = slab_of(cache, object);
+    _Atomic uint8_t *state = &slab->states[index_in(slab, object)];
+    /* Relaxed: the object is already the caller's alone. */
+    atomic_store_explicit(state, OBJECT_TAKEN, memory_order_relaxed);
+}
+
+/* The state changes in one atomic step: of two who give the same object the second stops here. */
+static void mark_free(const struct slab_cache *cache, struct slab *slab, void *object)
+{
+    uint32_t index = index_in(slab, object);
+    if (unlikely(index >= cache->per_slab || object_at(slab, index) != object))
+        refuse(cache, object, "given, but inside an object");
+    uint8_t before =
+        atomic_exchange_explicit(&slab->states[index], OBJECT_FREE, memory_order_relaxed);
+    if (unlikely(before != OBJECT_TAKEN)) refuse(cache, object, "given, but not taken");
 }
 
 static bool poison(const struct slab_cache *cache, void *object)
@@ -204,9 +224,8 @@ static void *depot_take_locked(struct slab_cache *cache) REQUIRES(cache->lock)
 /* Answers a slab that is one empty one too many, out of the depot, for the caller to destroy. */
 static struct slab *depot_give_locked(struct slab_cache *cache, void *object) REQUIRES(cache->lock)
 {
-    uint32_t index;
-    struct slab *slab = slab_of(cache, object, &index);
-    bitmap_set(slab->free_bits, index);
+    struct slab *slab = slab_of(cache, object);
+    bitmap_set(slab->free_bits, index_in(slab, object));
     if (slab->free_count == 0) list_push_front(&cache->partial, &slab->link);
     slab->free_count++;
     cache->out_count--;
@@ -358,6 +377,7 @@ static void cache_init(struct slab_cache *cache, const char *name, size_t object
     while (fit_slab(cache, aligned_to, order) < wanted && order < SLAB_ORDER_MAX)
         order++;
     ASSERT(cache->per_slab > 0);
+    cache->slab_mask = ~(uintptr_t)(slab_bytes(cache) - 1);
 }
 
 static struct slab_cache *register_cache(const char *name, size_t object_bytes, size_t alignment,
@@ -390,15 +410,23 @@ void *slab_take(struct slab_cache *cache)
     if (unlikely(!object)) object = depot_take(cache);
     if (unlikely(!object)) return nullptr;
     DEBUG_ASSERT(poison_is_intact(cache, object));
-    change_state(cache, object, OBJECT_FREE, OBJECT_TAKEN);
+    mark_taken(cache, object);
     return object;
+}
+
+static void give_to_slab(struct slab_cache *cache, struct slab *slab, void *object)
+{
+    mark_free(cache, slab, object);
+    DEBUG_ASSERT(poison(cache, object));
+    if (unlikely(!magazine_give(cache, object))) depot_give_one(cache, object);
 }
 
 void slab_give(struct slab_cache *cache, void *object)
 {
-    change_state(cache, object, OBJECT_TAKEN, OBJECT_FREE);
-    DEBUG_ASSERT(poison(cache, object));
-    if (unlikely(!magazine_give(cache, object))) depot_give_one(cache, object);
+    struct slab *slab = slab_of(cache, object);
+    if (unlikely(!is_slab(slab) || slab->cache != cache))
+        refuse(cache, object, "given, but not its object");
+    give_to_slab(cache, slab, object);
 }
 
 /* --- Any size -----------------------------------------------------------------------------------
@@ -450,10 +478,9 @@ void heap_give(void *memory)
         large_give(memory);
         return;
     }
-    const struct slab *slab = (const struct slab *)round_down((uintptr_t)memory, PAGE_BYTES);
-    if (unlikely(slab->magic != (SLAB_MAGIC ^ (uintptr_t)slab)))
-        panic("heap: %p given, but not taken", memory);
-    slab_give(slab->cache, memory);
+    struct slab *slab = (struct slab *)round_down((uintptr_t)memory, PAGE_BYTES);
+    if (unlikely(!is_slab(slab))) panic("heap: %p given, but not taken", memory);
+    give_to_slab(slab->cache, slab, memory);
 }
 
 void heap_init(void)
