@@ -3,7 +3,8 @@
  *
  * There is always one worker more than items being worked on, up to the maximum: a worker that
  * takes an item and leaves nobody idle behind makes another first. It does so because it may wait,
- * which work_submit() may not. Without memory for another the items wait their turn.
+ * which work_submit() may not. Without memory for another the items wait their turn. One that is
+ * idle beside another for a while ends.
  *
  * Locking: `queue->lock` guards everything in a queue.
  */
@@ -12,6 +13,7 @@
 #include "mm/heap.h"
 
 static constexpr uint32_t SHARED_THREADS_MAX = 16;
+static constexpr uint64_t LINGER_MS = 20; /* longer than the pauses within one piece of work */
 
 struct work_queue {
     const char *name;     /* fixed at creation */
@@ -44,15 +46,28 @@ static bool start_worker(struct work_queue *queue)
     return true;
 }
 
-/* The next item, waited for; and whether this leaves nobody idle where one more is allowed. */
+/* How long to be idle: for ever, unless somebody else is idle already. */
+static deadline patience_locked(const struct work_queue *queue) REQUIRES(queue->lock)
+{
+    return queue->idle_count == 0 ? deadline_never() : deadline_in_ms(LINGER_MS);
+}
+
+/*
+ * The next item, waited for, and whether taking it leaves nobody idle where one more is allowed.
+ * nullptr: there is none for a while, and the caller, who is counted no longer, is not needed.
+ */
 static struct work *take_item(struct work_queue *queue, bool *out_wants_worker)
 {
     spin_acquire(&queue->lock);
     while (list_is_empty(&queue->items)) {
+        deadline patience = patience_locked(queue);
         queue->idle_count++;
-        /* Only a signal ends this wait. */
-        ignore_status(wait_queue_sleep(&queue->idle, &queue->lock, deadline_never(), false));
+        status woken = wait_queue_sleep(&queue->idle, &queue->lock, patience, false);
         queue->idle_count--;
+        if (is_ok(woken) || !list_is_empty(&queue->items) || queue->idle_count == 0) continue;
+        queue->thread_count--;
+        spin_release(&queue->lock);
+        return nullptr;
     }
     struct list *link = list_take_front(&queue->items);
     *out_wants_worker = queue->idle_count == 0 && queue->thread_count < queue->threads_max;
@@ -74,6 +89,7 @@ static void work_loop(void *argument)
     for (;;) {
         bool wants_worker;
         struct work *work = take_item(queue, &wants_worker);
+        if (!work) thread_exit();
         if (wants_worker && !start_worker(queue)) uncount_worker(queue);
         work->function(work);
     }

@@ -1,3 +1,4 @@
+#include "arch/host/host.h"
 #include "base/container.h"
 #include "mm/heap.h"
 #include "sched/worker.h"
@@ -7,6 +8,12 @@
 static _Atomic uint32_t done;
 static _Atomic uint32_t inside;
 static _Atomic bool may_leave;
+
+[[gnu::constructor]] static void prepare(void)
+{
+    host_memory_init();
+    clock_init(0);
+}
 
 static void count(struct work *work)
 {
@@ -60,6 +67,22 @@ TEST(items_that_wait_do_not_hold_up_others_below_the_maximum)
         sched_yield();
     CHECK_EQUAL(3, atomic_load(&inside));
     atomic_store(&may_leave, true);
+    wait_until(&done, 4);
+}
+
+TEST(workers_nobody_needs_end_and_one_stays)
+{
+    static struct work items[3];
+    uint64_t before = heap_count().objects_taken;
+    struct work_queue *queue = queue_with(8);
+    for (size_t i = 0; i < array_count(items); i++)
+        work_submit(queue, &items[i], stay);
+    wait_until(&inside, 3);
+    atomic_store(&may_leave, true);
+    wait_until(&done, 3);
+    while (heap_count().objects_taken > before + 2) /* the queue and one thread */
+        sched_yield();
+    work_submit(queue, &items[0], count);
     wait_until(&done, 4);
 }
 
