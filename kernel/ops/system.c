@@ -43,10 +43,11 @@ void stat_system(struct object *object, struct abi_stat *stat)
     (void)object;
     struct frame_pool_counts frames = frame_pool_count();
     struct ring_counts rings = ring_count_all();
+    struct image_counts images = image_count();
     stat->system = (struct abi_stat_system){
         .memory_total_bytes = frames.total_frames * PAGE_BYTES,
         .memory_free_bytes = frames.free_frames * PAGE_BYTES,
-        .memory_cache_bytes = vfs_cache_bytes(),
+        .memory_cache_bytes = vfs_cache_bytes() + images.idle_bytes,
         .memory_kernel_bytes = heap_count().bytes_reserved + frames.bookkeeping_bytes,
         .uptime_ns = clock_now_ns(),
         .idle_ns = scheduler_idle_ns(),
@@ -55,7 +56,7 @@ void stat_system(struct object *object, struct abi_stat *stat)
         .cpu_count = cpu_count(),
         .process_count = process_count(),
         .thread_count = scheduler_thread_count(),
-        .object_count = (uint32_t)object_count(),
+        .object_count = (uint32_t)object_count() - images.buffers,
         .handle_count = (uint32_t)handle_count_all(),
     };
     bytes_copy(stat->system.version, VERSION_TEXT, sizeof(VERSION_TEXT) - 1);

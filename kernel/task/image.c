@@ -196,6 +196,19 @@ static uint64_t image_frames(const struct image *image)
     return bytes / PAGE_BYTES;
 }
 
+struct image_counts image_count(void)
+{
+    struct image_counts counts = {0};
+    mutex_acquire(&cache.lock);
+    const struct image *image;
+    list_for_each (image, &cache.images, link) {
+        counts.buffers += image->layout.segment_count;
+        if (image->users == 0) counts.idle_bytes += image_frames(image) * PAGE_BYTES;
+    }
+    mutex_release(&cache.lock);
+    return counts;
+}
+
 uint64_t image_reclaim(uint64_t frames_wanted)
 {
     /* Called wherever memory is taken: under spin locks and in interrupts, where interrupts are

@@ -41,5 +41,12 @@ const struct elf_layout *image_layout(const struct image *image);
 /* The buffer that holds the segment's bytes, from its page boundary. Borrowed. */
 struct buffer *image_segment(const struct image *image, uint32_t index);
 
+/* What the cache holds, for statistics: buffers of all images, bytes of those that nobody runs. */
+struct image_counts {
+    uint32_t buffers;
+    uint64_t idle_bytes;
+};
+struct image_counts image_count(void);
+
 /* Drops images that nobody runs, the longest unused first, until so many frames are free. */
 uint64_t image_reclaim(uint64_t frames_wanted);

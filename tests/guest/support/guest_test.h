@@ -51,7 +51,7 @@ void guest_test_setup(void);
     guest_test_expect_equal(__FILE__, __LINE__, #actual, (uint64_t)(expected), (uint64_t)(actual))
 /* EXPECT_STATUS(NOT_FOUND, a_call()): the status is the one of status.def with that name. */
 #define EXPECT_STATUS(name, expression) \
-    guest_test_expect_status(__FILE__, __LINE__, #expression, FAIL(name), (expression))
+    guest_test_expect_status(__FILE__, __LINE__, #expression, (status){STATUS_##name}, (expression))
 /* What the rest of the test stands on: leaves the calling function, which returns nothing. */
 #define REQUIRE(condition)                                              \
     do {                                                                \
