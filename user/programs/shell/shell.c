@@ -4,6 +4,8 @@
 #include "peal/output.h"
 #include "peal/program.h"
 
+#define KEY_INTERRUPT 3u
+
 static struct shell the_shell;
 
 peal_raw_status shell_raw_open(const struct shell *shell, text path, uint64_t rights,
@@ -80,10 +82,20 @@ static void show_directly(struct writer *out)
     out->length = 0;
 }
 
+static void drop_line(struct shell *shell, struct writer *out)
+{
+    writer_write(out, TEXT("^C\n"));
+    begin_line(shell, out);
+}
+
 static void feed(struct shell *shell, uint8_t byte, struct writer *out)
 {
     static char line_bytes[LINE_BYTES_MAX];
     text line;
+    if (byte == KEY_INTERRUPT) { /* typed while no watch was in place: it is a byte then */
+        drop_line(shell, out);
+        return;
+    }
     switch (editor_feed(&shell->editor, byte, out)) {
     case EDITOR_MORE:
         return;
@@ -117,10 +129,7 @@ static int shell_loop(struct shell *shell)
         text typed = TEXT("");
         status read;
         show(&out);
-        if (!events_read(&typed, &read)) {
-            writer_write(&out, TEXT("^C\n"));
-            begin_line(shell, &out);
-        }
+        if (!events_read(&typed, &read)) drop_line(shell, &out);
         if (!is_ok(read)) {
             peal_error_status(TEXT("console"), read);
             return 1;
