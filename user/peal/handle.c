@@ -2,12 +2,17 @@
 #include "peal/call.h"
 #include "peal/memory.h"
 
+/*
+ * A handle that cannot be closed is not ours any more, or lacks the right: nothing is left to do,
+ * and the detail of a refusal that somebody is about to report must not get lost.
+ */
 void peal_raw_close(peal_raw_handle handle)
 {
-    /* A handle that cannot be closed is not ours any more, or lacks the right: nothing is left to
-     * do. */
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    uint32_t detail = ring->refusal_detail;
     ignore_status(
         peal_call(&(struct abi_submission){.op = ABI_OP_CLOSE, .capability = handle}).status);
+    ring->refusal_detail = detail;
 }
 
 peal_raw_status peal_raw_dup(peal_raw_handle handle, uint64_t rights, peal_raw_handle *out_handle)
