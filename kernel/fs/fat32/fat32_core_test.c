@@ -240,6 +240,8 @@ TEST(a_chain_of_more_runs_than_are_kept_is_found_all_the_same)
     CHECK_EQUAL(SCATTERED / 2 - 2, map.cluster_count);
     CHECK(map.run_count <= FAT32_MAP_RUNS_MAX);
     CHECK(map.run_count > FAT32_MAP_RUNS_MAX / 4);
+    for (uint32_t i = 1; i < map.run_count; i++) /* evenly spread */
+        CHECK(map.runs[i].file_cluster - map.runs[i - 1].file_cluster <= 16);
     for (uint32_t i = 0; i < map.cluster_count; i++) {
         struct fat32_extent extent;
         CHECK_STATUS(OK, fat32_locate(&scattered, &map, i * 1024ull, 1024, &extent));
@@ -292,6 +294,33 @@ TEST(a_directory_lists_what_is_there_and_nothing_else)
     CHECK_STATUS(NOT_FOUND, fat32_directory_find(&volume, &root, TEXT("orphan"), &entry));
     CHECK_STATUS(NOT_FOUND, fat32_directory_find(&volume, &root, TEXT("peal"), &entry));
     CHECK_STATUS(NOT_FOUND, fat32_directory_find(&volume, &root, TEXT("behind"), &entry));
+    fat32_map_drop(&root);
+    fat32_close(&volume);
+}
+
+TEST(a_long_name_belongs_to_the_entry_right_behind_it_only)
+{
+    static const uint16_t units[13] = {'L', 'o', 'n', 'g', 0, 0xffff};
+    test_image_format(&image);
+    test_image_part(&image, 2, 0, 0x41, units, "SHORT      ");
+    test_image_entry(&image, 2, 1,
+                     "\xe5"
+                     "ELETED    ",
+                     0, 0, 0);
+    test_image_entry(&image, 2, 2, "SHORT      ", 0, 0, 0);
+    test_image_part(&image, 2, 3, 0x41, units, "SHORT      ");
+    test_image_entry(&image, 2, 4, "LABEL      ", ATTRIBUTE_VOLUME_LABEL, 0, 0);
+    test_image_entry(&image, 2, 5, "SHORT      ", 0, 0, 0);
+    open_image();
+    struct fat32_map root;
+    CHECK_STATUS(OK, fat32_map_load(&volume, 2, &root));
+    struct fat32_entry entry;
+    uint32_t index = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK_STATUS(OK, fat32_directory_next(&volume, &root, &index, &entry));
+        CHECK(text_equal(fat32_entry_name(&entry), TEXT("SHORT")));
+    }
+    CHECK_STATUS(NOT_FOUND, fat32_directory_next(&volume, &root, &index, &entry));
     fat32_map_drop(&root);
     fat32_close(&volume);
 }

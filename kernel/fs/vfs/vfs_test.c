@@ -226,12 +226,14 @@ TEST(a_bad_page_spoils_only_itself)
 {
     make_volume(40 * PAGE_BYTES);
     failing_page = 3;
+    uint64_t free_before = frame_pool_count().free_frames;
     uint8_t bytes[10];
     for (uint64_t page = 0; page < 8; page++) {
         status read = vfs_read_kernel(&file.vnode, page * PAGE_BYTES, bytes, 10).status;
         CHECK_EQUAL(page == 3 ? STATUS_IO_ERROR : STATUS_OK, read.code);
     }
     drop_volume();
+    CHECK_EQUAL(free_before, frame_pool_count().free_frames);
 }
 
 TEST(reading_into_kernel_memory_crosses_pages_and_stops_at_the_end)
