@@ -18,7 +18,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("PEAL_BUILD", ROOT / "build")).resolve()
 TOOLS = ROOT / "tools"
-HANG_SECONDS = 180
+HANG_SECONDS = int(os.environ.get("PEAL_HANG_SECONDS", 180))
 PROMPT = re.compile(r"peal:[^\n]*\$ (?=$|\n)")
 ESCAPE = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
 HALF_ESCAPE = re.compile(r"\x1b(\[[0-9;=?]*)?$")
