@@ -106,7 +106,7 @@ static status read_entries(struct block_device *disk, const struct gpt_header *h
 static status read_table(struct block_device *disk, uint64_t header_sector,
                          struct partition_list *list)
 {
-    uint8_t *sector = heap_take(disk->sector_bytes);
+    uint8_t *sector = heap_take_zeroed(disk->sector_bytes);
     if (sector == nullptr) return FAIL(OUT_OF_MEMORY);
     struct gpt_header header;
     status outcome = block_read(disk, header_sector, 1, sector);
