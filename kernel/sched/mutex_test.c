@@ -115,8 +115,8 @@ TEST(a_try_does_not_wait)
 TEST(misuse_stops_a_debug_kernel)
 {
     mutex low, high;
-    mutex_init(&low, LOCK_RANK_VOLUME);
-    mutex_init(&high, LOCK_RANK_VNODE);
+    mutex_init(&low, LOCK_RANK_VNODE);
+    mutex_init(&high, LOCK_RANK_VOLUME);
     CHECK_STOPS("rank 20 taken while rank 25 is held", {
         acquire(&high);
         acquire(&low);

@@ -11,8 +11,8 @@ enum lock_rank : uint8_t {
     LOCK_RANK_POWER = 5,
     LOCK_RANK_PROCESS = 10,        /* one process's threads and life */
     LOCK_RANK_IMAGE_CACHE = 15,    /* loaded programs */
-    LOCK_RANK_VOLUME = 20,         /* one mounted file system */
-    LOCK_RANK_VNODE = 25,          /* one file's pages being filled; parent before child */
+    LOCK_RANK_VNODE = 20,          /* one file's pages being filled, for which it asks its volume */
+    LOCK_RANK_VOLUME = 25,         /* one mounted file system */
     LOCK_RANK_ADDRESS_SPACE = 30,  /* one process's mappings */
     LOCK_RANK_CONSOLE_OUTPUT = 35, /* one output of the console */
 
