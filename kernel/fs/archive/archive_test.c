@@ -1,12 +1,61 @@
 #include "arch/host/host.h"
 #include "fs/archive/archive.h"
 #include "fs/archive/ustar.h"
-#include "fs/archive/ustar_test_image.h"
 #include "fs/vfs/vfs.h"
 #include "mm/direct_map.h"
 #include "mm/heap.h"
 #include "support/single_thread_mutex.h"
 #include "support/test.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- an archive in memory, made entry by entry ---- */
+
+struct test_archive {
+    uint8_t bytes[65536];
+    size_t length;
+};
+
+static void test_archive_sum(uint8_t *header)
+{
+    uint32_t sum = 0;
+    memset(header + 148, ' ', 8);
+    for (int i = 0; i < 512; i++)
+        sum += header[i];
+    snprintf((char *)header + 148, 8, "%06o", sum);
+}
+
+/* Appends a header and the content, padded; answers the header, whose sum must be renewed after
+ * changes. */
+static uint8_t *test_archive_add(struct test_archive *archive, char type, const char *name,
+                                 const char *content)
+{
+    uint8_t *header = archive->bytes + archive->length;
+    size_t size = strlen(content);
+    memset(header, 0, 512);
+    snprintf((char *)header, 100, "%s", name);
+    memcpy(header + 100, "0000644", 8);
+    snprintf((char *)header + 124, 12, "%011zo", size);
+    snprintf((char *)header + 136, 12, "%011o", 946684800u);
+    header[156] = (uint8_t)type;
+    memcpy(header + 257,
+           "ustar\0"
+           "00",
+           8);
+    test_archive_sum(header);
+    memset(header + 512, 0, (size + 511) / 512 * 512);
+    memcpy(header + 512, content, size);
+    archive->length += 512 + (size + 511) / 512 * 512;
+    return header;
+}
+
+static void test_archive_end(struct test_archive *archive)
+{
+    memset(archive->bytes + archive->length, 0, 1024);
+    archive->length += 1024;
+}
+
+/* ---- the format ---- */
 
 static struct test_archive image;
 static struct ustar_reader reader;
