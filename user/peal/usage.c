@@ -1,4 +1,5 @@
 #include "peal/usage.h"
+#include "peal/file.h"
 #include "peal/output.h"
 #include "peal/path.h"
 
@@ -18,4 +19,20 @@ int peal_usage_error(const char *message)
     text name = path_last_name(peal_argument(arguments, 0));
     peal_error("%s; see `%.*s --help`", message, TEXT_ARGUMENTS(name));
     return EXIT_CODE_USAGE;
+}
+
+static bool is_directory(text path)
+{
+    directory_result opened = peal_path_open_directory(path, ABI_RIGHT_CLOSE);
+    if (!is_ok(opened.status)) return false;
+    directory_handle_drop(&opened.value);
+    return true;
+}
+
+void peal_error_path(text path, status why)
+{
+    if (why.code == STATUS_NOT_FOUND && is_directory(path))
+        peal_error("%.*s: this is a directory; `ls` lists what is in it", TEXT_ARGUMENTS(path));
+    else
+        peal_error_status(path, why);
 }

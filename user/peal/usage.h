@@ -13,3 +13,9 @@ bool peal_wants_help(struct peal_arguments arguments, const char *usage);
 
 /* "NAME: MESSAGE; see `NAME --help`" to standard error. Returns EXIT_CODE_USAGE. */
 int peal_usage_error(const char *message);
+
+/*
+ * As peal_error_status for a path that was to be opened as a file: when it names a directory, that
+ * is said instead of NOT_FOUND.
+ */
+void peal_error_path(text path, status why);

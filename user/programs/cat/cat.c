@@ -55,7 +55,7 @@ int peal_main(struct peal_arguments arguments)
     for (uint32_t i = 1; i < arguments.count; i++) {
         status printed = print_file(peal_argument(arguments, i));
         if (is_ok(printed)) continue;
-        peal_error_status(peal_argument(arguments, i), printed);
+        peal_error_path(peal_argument(arguments, i), printed);
         code = EXIT_CODE_FAILED;
     }
     return code;

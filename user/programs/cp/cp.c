@@ -29,6 +29,6 @@ int peal_main(struct peal_arguments arguments)
         return peal_usage_error("file systems are read-only so far: the only target is `console`");
     status copied = copy(peal_argument(arguments, 1), peal_granted_stream(TEXT("stdout")));
     if (is_ok(copied)) return 0;
-    peal_error_status(peal_argument(arguments, 1), copied);
+    peal_error_path(peal_argument(arguments, 1), copied);
     return EXIT_CODE_FAILED;
 }

@@ -56,6 +56,6 @@ int peal_main(struct peal_arguments arguments)
         return peal_usage_error("the length is a number");
     status dumped = dump(peal_argument(arguments, 1), offset, length);
     if (is_ok(dumped)) return 0;
-    peal_error_status(peal_argument(arguments, 1), dumped);
+    peal_error_path(peal_argument(arguments, 1), dumped);
     return EXIT_CODE_FAILED;
 }

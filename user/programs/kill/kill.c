@@ -6,6 +6,7 @@
 static const char usage[] = "kill process-number...\nEnds processes; `ps` lists their numbers.\n";
 
 #define CODE_KILLED 137u
+#define INIT_ID     1u
 
 static status end_process(uint64_t id)
 {
@@ -25,6 +26,9 @@ int peal_main(struct peal_arguments arguments)
         uint64_t id;
         if (!peal_text_to_number(peal_argument(arguments, i), &id))
             return peal_usage_error("processes are named by their numbers");
+        if (id == INIT_ID)
+            return peal_usage_error(
+                "process 1 keeps the shell running; `poweroff` ends everything");
         status ended = end_process(id);
         if (is_ok(ended)) continue;
         peal_error_status(peal_argument(arguments, i), ended);

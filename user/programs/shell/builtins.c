@@ -28,6 +28,10 @@ static uint32_t run_cd(struct shell *shell, const text *words, uint32_t count)
     if (path.length > 1) {
         directory_result result = peal_directory_open(
             shell->root, peal_text_slice(path, 1, SIZE_MAX), RIGHTS_FOLDER | ABI_RIGHT_WRITE);
+        if (result.status.code == STATUS_NOT_FOUND) {
+            peal_error("cd: there is no directory %.*s", TEXT_ARGUMENTS(path));
+            return 1;
+        }
         if (!is_ok(result.status)) {
             peal_error_status(target, result.status);
             return 1;
@@ -133,7 +137,7 @@ static const struct builtin builtins[] = {
           "\n"
           "    stdin stdout stderr console root cwd system\n"
           "\n"
-          "    with stdout,root:look_up+read+close cat /boot/welcome.txt\n"
+          "    with stdout,root:look_up+read+close hexdump /boot/bin/true 0 64\n"
           "    with stdout,stderr ls             # ls says what it misses\n"
           "    with stdout,stderr,system ps      # give a program more\n"),
      run_with},
