@@ -32,6 +32,9 @@ struct leaf {
     _Atomic uint64_t units[1]; /* as many as leaf_length() says */
 };
 
+/* A buffer of up to so many units has its only leaf inside itself. */
+static constexpr uint64_t OWN_UNITS = 4;
+
 struct buffer {
     struct object object;
 
@@ -46,7 +49,8 @@ struct buffer {
 
     /* Atomic. */
     _Atomic(struct leaf *) only_leaf;
-    _Atomic uint64_t units_committed; /* relaxed: a counter, ordered with nothing */
+    _Atomic uint64_t own_units[OWN_UNITS]; /* the only leaf of a small buffer */
+    _Atomic uint64_t units_committed;      /* relaxed: a counter, ordered with nothing */
 };
 
 static void buffer_destroy(struct object *object);
@@ -73,6 +77,11 @@ static uint64_t leaf_count(const struct buffer *buffer)
 static uint64_t leaf_length(const struct buffer *buffer, uint64_t leaf_index)
 {
     return min_of(LEAF_UNITS, unit_count(buffer) - (leaf_index << LEAF_SHIFT));
+}
+
+static bool has_own_leaf(const struct buffer *buffer)
+{
+    return unit_count(buffer) <= OWN_UNITS;
 }
 
 static uint64_t root_bytes(const struct buffer *buffer)
@@ -255,6 +264,7 @@ static struct buffer *buffer_allocate(const struct buffer_options *options, uint
         .unit_shift = (flags & ABI_BUFFER_LARGE_PAGES) != 0 ? LARGE_PAGE_SHIFT : PAGE_SHIFT,
     };
     buffer->leaves = &buffer->only_leaf;
+    if (has_own_leaf(buffer)) atomic_init(&buffer->only_leaf, (struct leaf *)buffer->own_units);
     if (leaf_count(buffer) > 1) buffer->leaves = take_charged(options->quota, root_bytes(buffer));
     if (buffer->leaves == nullptr) {
         give_charged(options->quota, buffer, sizeof(*buffer));
@@ -300,7 +310,7 @@ static void leaf_destroy(struct buffer *buffer, uint64_t leaf_index)
         if (value == 0) continue;
         frame_pool_give(buffer->quota, physical_at(value & ~UNIT_EXISTS), unit_order(buffer));
     }
-    give_charged(buffer->quota, leaf, leaf_bytes(buffer, leaf_index));
+    if (!has_own_leaf(buffer)) give_charged(buffer->quota, leaf, leaf_bytes(buffer, leaf_index));
 }
 
 /* Relaxed loads here: the last put has acquired everything that was done under other references. */
