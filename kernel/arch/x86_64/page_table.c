@@ -15,6 +15,7 @@
  * forgotten.
  */
 #include "arch/arch/page_table.h"
+#include "base/bytes.h"
 #include "base/checked.h"
 #include "debug/assert.h"
 #include "mm/direct_map.h"
@@ -155,29 +156,41 @@ status page_table_create(struct page_table *table, struct memory_quota *quota)
     if (!is_ok(root.status)) return FAIL(OUT_OF_MEMORY);
     table->root = root.value;
     const uint64_t *kernel = entries_at(page_table_kernel()->root);
-    for (uint32_t i = KERNEL_HALF_FIRST; i < TABLE_ENTRIES; i++)
-        entries_at(table->root)[i] = kernel[i];
+    bytes_copy(entries_at(table->root) + KERNEL_HALF_FIRST, kernel + KERNEL_HALF_FIRST,
+               (TABLE_ENTRIES - KERNEL_HALF_FIRST) * sizeof(kernel[0]));
     return OK;
 }
 
-/*
- * Frees the tables below an entry, then the one it names. At most three deep. Most entries are
- * empty: those are passed over before the call.
+/* The first entry in use at or after `from`, or `end`. Most are empty: eight are looked at as one.
  */
+static uint32_t find_used(const uint64_t *entries, uint32_t from, uint32_t end)
+{
+    for (; from + 8 <= end; from += 8) {
+        const uint64_t *at = entries + from;
+        if ((at[0] | at[1] | at[2] | at[3] | at[4] | at[5] | at[6] | at[7]) != 0) break;
+    }
+    while (from < end && entries[from] == 0)
+        from++;
+    return from;
+}
+
+/* Frees the tables below an entry, then the one it names. At most three deep. */
 static void free_tables(struct page_table *table, uint64_t entry, uint32_t level)
 {
     if (!is_table(entry)) return;
     const uint64_t *below = entries_of(entry);
-    for (uint32_t i = 0; level > 2 && i < TABLE_ENTRIES; i++)
-        if (below[i] != 0) free_tables(table, below[i], level - 1);
+    uint32_t end = level > 2 ? TABLE_ENTRIES : 0;
+    for (uint32_t i = find_used(below, 0, end); i < end; i = find_used(below, i + 1, end))
+        free_tables(table, below[i], level - 1);
     table_give(table, physical_at(entry & ENTRY_ADDRESS));
 }
 
 void page_table_destroy(struct page_table *table)
 {
     const uint64_t *entries = entries_at(table->root);
-    for (uint32_t i = 0; i < KERNEL_HALF_FIRST; i++)
-        if (entries[i] != 0) free_tables(table, entries[i], LEVEL_ROOT);
+    constexpr uint32_t end = KERNEL_HALF_FIRST;
+    for (uint32_t i = find_used(entries, 0, end); i < end; i = find_used(entries, i + 1, end))
+        free_tables(table, entries[i], LEVEL_ROOT);
     table_give(table, table->root);
     ASSERT(table->table_frames == 0);
     *table = (struct page_table){0};
