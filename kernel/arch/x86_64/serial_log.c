@@ -60,5 +60,7 @@ void machine_init_early_log(void)
     port8_write(UART_DATA, 0x5a);
     bool is_there = port8_read(UART_DATA) == 0x5a;
     port8_write(UART_MODEM_CONTROL, MODEM_READY);
+    /* An emulated port that was full when it was cleared takes no more until somebody reads. */
+    (void)port8_read(UART_DATA);
     if (is_there) log_add_sink(sink);
 }
