@@ -61,7 +61,8 @@ void machine_power_off(void)
         delay_us(SETTLE_US);
     }
     /* As in a panic: a processor that was stopped may hold the log's lock. */
-    log_panic_text(TEXT("power: the machine cannot turn itself off: it is safe to do it by hand\n"));
+    log_panic_text(
+        TEXT("power: the machine cannot turn itself off: it is safe to do it by hand\n"));
     halt_forever();
 }
 
