@@ -1,5 +1,6 @@
 """The booted system, driven from its shell: what works, and what is said when something does not."""
 import hashlib
+import os
 import re
 import subprocess
 
@@ -243,7 +244,7 @@ def test_the_screen_shows_the_shell(shell, tmp_path):
 
 def test_two_builds_give_the_same_bytes(tmp_path):
     def checksums(folder):
-        subprocess.run(["make", "-s", f"BUILD={folder}", "image", "disk"], check=True, cwd=ROOT)
+        subprocess.run(["make", "-s", f"-j{os.cpu_count()}", f"BUILD={folder}", "image", "disk"], check=True, cwd=ROOT)
         return [hashlib.sha256((folder / name).read_bytes()).hexdigest()
                 for name in ("peal-release.image", "sample.disk")]
 
