@@ -90,7 +90,7 @@ static void start_devices(void)
     if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);
     need(worker_init(), "workers");
     need(capability_init(), "capabilities");
-    if (command_line_is(command_line, TEXT("run"), TEXT("selftest"))) self_test();
+    if (command_line_has(command_line, TEXT("selftest"))) self_test();
 
     console_init();
     need(vfs_init(), "the file systems");

@@ -134,7 +134,7 @@ static void test_sleep(void)
  */
 
 /*
- * One thread maps frame after frame at one place, each holding its generation, and publishes the
+ * One thread puts frame after frame in one place, each holding its generation, and publishes the
  * generation when the flush is done. All others look: what they read must not be older than what
  * they had seen published. They flush as well, so that flushes meet.
  */
@@ -179,10 +179,8 @@ static void watch(void *argument)
 static void show(physical_address frame, uint64_t generation)
 {
     *(uint64_t *)direct_map(frame) = generation;
-    status mapped = page_table_unmap(&place, PLACE, PAGE_BYTES, nullptr);
-    if (is_ok(mapped))
-        mapped = page_table_map(&place, PLACE, frame, PAGE_BYTES, PAGE_READ | PAGE_KERNEL);
-    ASSERT(is_ok(mapped));
+    status replaced = page_table_replace(&place, PLACE, frame);
+    ASSERT(is_ok(replaced));
     tlb_flush(all_processors(), PLACE, PAGE_BYTES);
     atomic_store(&published, generation);
 }
@@ -192,6 +190,8 @@ static void test_flush(void)
     frame_result frames[2] = {frame_pool_take(nullptr, 0), frame_pool_take(nullptr, 0)};
     ASSERT(is_ok(frames[0].status) && is_ok(frames[1].status));
     status made = page_table_create(&place, nullptr);
+    if (is_ok(made))
+        made = page_table_map(&place, PLACE, frames[0].value, PAGE_BYTES, PAGE_READ | PAGE_KERNEL);
     ASSERT(is_ok(made));
     show(frames[0].value, 1);
     for (uint32_t cpu = 1; cpu < cpu_count(); cpu++)

@@ -345,6 +345,16 @@ status page_table_protect(struct page_table *table, uint64_t address, uint64_t l
     return OK;
 }
 
+status page_table_replace(struct page_table *table, uint64_t address, physical_address frame)
+{
+    ASSERT(is_aligned(frame.value, PAGE_BYTES));
+    check_range(table, address, PAGE_BYTES);
+    struct slot slot = slot_find(table, address);
+    if (slot.level != 1 || *slot.entry == 0) return FAIL(NOT_FOUND);
+    entry_set(slot.entry, (*slot.entry & ~ENTRY_ADDRESS) | frame.value);
+    return OK;
+}
+
 struct page_mapping page_table_find(const struct page_table *table, uint64_t address)
 {
     struct slot slot = slot_find(table, address);

@@ -89,6 +89,20 @@ TEST(what_is_mapped_is_not_mapped_over)
     page_table_destroy(&table);
 }
 
+TEST(a_replaced_page_keeps_its_access)
+{
+    struct page_table table = empty_table();
+    physical_address other = physical_at(SOMEWHERE + PAGE_BYTES);
+    CHECK_STATUS(NOT_FOUND, page_table_replace(&table, LOW, other));
+    CHECK_STATUS(OK, page_table_map(&table, LOW, physical_at(SOMEWHERE), PAGE_BYTES, PAGE_READ));
+    CHECK_STATUS(OK, page_table_replace(&table, LOW, other));
+    check_mapped(&table, LOW, other.value, PAGE_BYTES, PAGE_READ);
+    CHECK_STATUS(NOT_FOUND, page_table_replace(&table, LOW + PAGE_BYTES, other));
+    CHECK_STATUS(OK, page_table_map(&table, LARGE_AT, physical_at(0), LARGE_PAGE_BYTES, PAGE_READ));
+    CHECK_STATUS(NOT_FOUND, page_table_replace(&table, LARGE_AT, other));
+    page_table_destroy(&table);
+}
+
 TEST(unmapping_counts_pages_and_skips_holes)
 {
     struct page_table table = empty_table();
