@@ -5,6 +5,7 @@
 #include "vm/buffer.h"
 #include <abi/ops.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 static struct memory_quota *quota_of(uint64_t bytes)
@@ -194,11 +195,21 @@ TEST(every_allocation_that_fails_leaves_nothing_behind)
     memory_quota_put(quota);
 }
 
-enum { TOUCHERS = 4, TOUCHED_PAGES = 600 };
+enum { TOUCHERS = 2, TOUCHED_PAGES = 2000 };
+
+static _Atomic uint64_t arrived; /* all touch the same page at the same moment */
+
+static void wait_for_all(uint64_t round)
+{
+    atomic_fetch_add(&arrived, 1);
+    while (atomic_load(&arrived) < (round + 1) * TOUCHERS)
+        sched_yield();
+}
 
 static void *touch_all(void *buffer)
 {
     for (uint64_t i = 0; i < TOUCHED_PAGES; i++) {
+        wait_for_all(i);
         frame_result frame = buffer_touch(buffer, i);
         if (!is_ok(frame.status)) return "failed";
         atomic_fetch_add((_Atomic uint64_t *)direct_map(frame.value), 1);
@@ -211,6 +222,7 @@ TEST(pages_touched_by_several_at_once_are_made_once)
     struct memory_quota *quota = quota_of(16 << 20);
     struct buffer *buffer = buffer_of_pages(quota, TOUCHED_PAGES);
     pthread_t threads[TOUCHERS];
+    atomic_store(&arrived, 0);
     for (int i = 0; i < TOUCHERS; i++)
         CHECK_EQUAL(0, pthread_create(&threads[i], nullptr, touch_all, buffer));
     for (int i = 0; i < TOUCHERS; i++) {
@@ -224,4 +236,32 @@ TEST(pages_touched_by_several_at_once_are_made_once)
     buffer_put(buffer);
     CHECK_EQUAL(0, memory_quota_used(quota));
     memory_quota_put(quota);
+}
+
+/* Somebody else touches the page between the moment when it is found missing and its making. */
+static struct buffer *contended;
+static bool (*usual_hook)(void);
+
+static bool touch_first(void)
+{
+    memory_fault_hook = usual_hook;
+    CHECK_STATUS(OK, buffer_touch(contended, 0).status);
+    return true;
+}
+
+TEST(whoever_makes_a_page_second_gives_the_frame_back_and_uses_the_first)
+{
+    for (uint64_t pages = 1; pages <= 1024; pages *= 32) { /* with and without a leaf to make */
+        struct memory_quota *quota = quota_of(1 << 20);
+        contended = buffer_of_pages(quota, pages);
+        usual_hook = memory_fault_hook;
+        memory_fault_hook = touch_first;
+        char *page = page_of(contended, 0);
+        CHECK(memory_fault_hook == usual_hook);
+        CHECK(page_of(contended, 0) == page);
+        CHECK_EQUAL(PAGE_BYTES, buffer_committed_bytes(contended));
+        buffer_put(contended);
+        CHECK_EQUAL(0, memory_quota_used(quota));
+        memory_quota_put(quota);
+    }
 }
