@@ -174,6 +174,7 @@ GUEST_TEST(almost_right_submissions_are_answered_one_for_one)
 
 static bool is_rewriting;
 static bool has_suffered;
+static bool may_end;
 static bool stop_rewriting; /* through __atomic operations only */
 static struct abi_ring_header *victim_ring;
 
@@ -202,7 +203,7 @@ static int suffer(uint64_t rounds)
     for (uint64_t i = 0; i < rounds; i++)
         (void)raw_enter(0, 0);
     __atomic_store_n(&has_suffered, true, __ATOMIC_RELEASE);
-    while (!__atomic_load_n(&stop_rewriting, __ATOMIC_ACQUIRE))
+    while (!__atomic_load_n(&may_end, __ATOMIC_ACQUIRE))
         peal_yield();
     return 0;
 }
@@ -222,6 +223,7 @@ GUEST_TEST(a_ring_rewritten_while_the_kernel_reads_it_hurts_only_itself)
         peal_yield();
     __atomic_store_n(&stop_rewriting, true, __ATOMIC_RELEASE);
     EXPECT(is_ok(peal_thread_join(&attacker_thread).status));
+    __atomic_store_n(&may_end, true, __ATOMIC_RELEASE);
     EXPECT(is_ok(peal_thread_join(&victim_thread).status));
     EXPECT(raw_is_ok(raw_call((struct abi_submission){.op = ABI_OP_NOP})));
 }
