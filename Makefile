@@ -73,6 +73,11 @@ KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(COMMON) -O2 -ffreestanding -f
                 -mno-red-zone -mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
                 -fno-asynchronous-unwind-tables -fstack-protector-strong \
                 -mstack-protector-guard=global $(KERNEL_INCLUDES)
+# Optimised as a whole, across files. Not where somebody looks for a mistake: fewer functions then
+# have a frame of their own.
+ifeq ($(DEBUG)$(UBSAN),00)
+KERNEL_FLAGS += -flto=full
+endif
 ifneq ($(DEBUG),0)
 VARIANT := debug
 KERNEL_FLAGS += -DPEAL_DEBUG
@@ -93,7 +98,7 @@ LOADER_FLAGS := --target=x86_64-unknown-windows $(COMMON) -O2 -ffreestanding -fs
                 -mno-stack-arg-probe -mgeneral-regs-only -nostdlib -fno-stack-protector -Iboot
 
 USER_FLAGS += --target=x86_64-unknown-none-elf $(COMMON) -O2 -ffreestanding -fPIE -fvisibility=hidden \
-              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-omit-frame-pointer $(USER_INCLUDES)
+              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-omit-frame-pointer -flto=full $(USER_INCLUDES)
 USER_LINK  := -static -pie --no-dynamic-linker -z noexecstack -z separate-code -z norelro -z text --gc-sections \
               --hash-style=gnu --build-id=none
 
