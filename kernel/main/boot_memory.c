@@ -6,33 +6,42 @@
 
 #define FIRST_MIB (1ull << 20)
 
-void boot_memory_init(const struct boot_info *boot)
+/* One firmware range may lie on both sides of 1 MiB. */
+#define RANGES_MAX (BOOT_MEMORY_RANGES_MAX + 1)
+
+static struct frame_range ranges[RANGES_MAX];
+static uint32_t range_count;
+
+/* Page 0 stays nobody's. */
+static void add_range(uint64_t start, uint64_t end, bool is_held)
 {
-    static struct frame_range ranges[BOOT_MEMORY_RANGES_MAX];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < boot->memory_ranges_count; i++) {
-        const struct boot_memory_range *range = &boot->memory_ranges[i];
-        uint64_t end = range->start + range->length_bytes;
-        uint64_t start = max_of(range->start, FIRST_MIB);
-        if (range->kind != BOOT_MEMORY_USABLE || start >= end) continue;
-        ranges[count++] = (struct frame_range){physical_at(start), end - start};
-    }
-    if (count == 0) panic("the firmware reports no usable memory above 1 MiB");
-    frame_pool_init(ranges, count);
+    start = max_of(start, PAGE_BYTES);
+    if (start >= end) return;
+    ranges[range_count++] = (struct frame_range){physical_at(start), end - start, is_held};
 }
 
-void boot_memory_reclaim(const struct boot_info *boot)
+void boot_memory_init(const struct boot_info *boot)
 {
+    bool has_free = false;
     for (uint32_t i = 0; i < boot->memory_ranges_count; i++) {
         const struct boot_memory_range *range = &boot->memory_ranges[i];
-        uint64_t start = max_of(range->start, PAGE_BYTES); /* page 0 stays nobody's */
         uint64_t end = range->start + range->length_bytes;
-        if (range->kind == BOOT_MEMORY_USABLE)
-            end = min_of(end, FIRST_MIB);
-        else if (range->kind != BOOT_MEMORY_LOADER)
-            continue;
-        if (start < end) frame_pool_add((struct frame_range){physical_at(start), end - start});
+        if (range->kind == BOOT_MEMORY_LOADER) {
+            add_range(range->start, end, true);
+        } else if (range->kind == BOOT_MEMORY_USABLE) {
+            add_range(range->start, min_of(end, FIRST_MIB), true);
+            add_range(max_of(range->start, FIRST_MIB), end, false);
+            has_free = has_free || end > FIRST_MIB;
+        }
     }
+    if (!has_free) panic("the firmware reports no usable memory above 1 MiB");
+    frame_pool_init(ranges, range_count);
+}
+
+void boot_memory_reclaim(void)
+{
+    for (uint32_t i = 0; i < range_count; i++)
+        if (ranges[i].is_held) frame_pool_open(ranges[i].start);
 }
 
 void boot_memory_report(const struct boot_info *boot)

@@ -10,6 +10,6 @@
 /* Gives the pool what is free at once. */
 void boot_memory_init(const struct boot_info *boot);
 /* Gives it what only booting needed: the loader's memory and the first MiB. */
-void boot_memory_reclaim(const struct boot_info *boot);
+void boot_memory_reclaim(void);
 /* Logs what there is, by kind. */
 void boot_memory_report(const struct boot_info *boot);

@@ -51,7 +51,7 @@ static void start_processors(text command_line)
 {
     uint32_t wanted = (uint32_t)command_line_number(command_line, TEXT("cpus"), CPU_COUNT_MAX);
     uint32_t running = machine_start_processors(&boot, wanted, scheduler_start_processor);
-    boot_memory_reclaim(&boot);
+    boot_memory_reclaim();
     boot_memory_report(&boot);
     log_line("boot", "%u processor%s", running, running == 1 ? "" : "s");
 }

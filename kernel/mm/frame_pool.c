@@ -36,6 +36,7 @@ struct frame_region {
     uint64_t start;         /* first address that is ours */
     uint64_t end;           /* behind the last */
     uint64_t frames_before; /* in all regions below: the prefix sum */
+    bool is_held;           /* nothing in it is free yet; guarded by pool.lock */
     struct buddy buddy;
 };
 
@@ -51,8 +52,9 @@ struct frame_cache {
 } CACHE_ALIGNED;
 
 static struct {
-    spin_lock lock;                           /* LOCK_RANK_FRAME_POOL */
-    struct frame_region regions[REGIONS_MAX]; /* sorted by address; grows during boot only */
+    spin_lock lock; /* LOCK_RANK_FRAME_POOL */
+    struct frame_region
+        regions[REGIONS_MAX]; /* sorted by address; fixed at boot: caches point here */
     uint32_t region_count;
     uint64_t total_frames GUARDED_BY(lock);
     uint64_t free_frames GUARDED_BY(lock); /* in the buddies; caches come on top */
@@ -122,49 +124,40 @@ static uint64_t bookkeeping_of(const struct frame_range *range)
     return round_up(buddy_bookkeeping_bytes(region_frames(range)), sizeof(uint64_t));
 }
 
-/* Makes room in the sorted array. Boot only. */
-static struct frame_region *region_insert(uint64_t start)
+/* Behind the others, which lie below it. Nothing in it is free yet. Boot only. */
+static struct frame_region *region_append(const struct frame_range *range, void *bookkeeping)
 {
-    uint32_t at = pool.region_count;
-    ASSERT(at < REGIONS_MAX);
-    for (; at > 0 && pool.regions[at - 1].start > start; at--)
-        pool.regions[at] = pool.regions[at - 1];
-    pool.region_count++;
-    return &pool.regions[at];
-}
-
-static void update_prefix_sums(void)
-{
-    uint64_t frames = 0;
-    for (uint32_t i = 0; i < pool.region_count; i++) {
-        pool.regions[i].frames_before = frames;
-        frames += (pool.regions[i].end - pool.regions[i].start) >> PAGE_SHIFT;
-    }
-}
-
-/* Caches name regions by address; an insertion moves regions, so it empties the caller's cache. */
-static void region_add(const struct frame_range *range, void *bookkeeping, uint64_t reserved_start,
-                       uint64_t reserved_end)
-{
-    bytes_zero(bookkeeping, bookkeeping_of(range));
-    spin_acquire(&pool.lock);
-    struct frame_region *region = region_insert(range->start.value);
+    ASSERT(pool.region_count < REGIONS_MAX);
+    struct frame_region *region = &pool.regions[pool.region_count];
     *region = (struct frame_region){
         .base = region_base(range),
         .start = range->start.value,
         .end = range->start.value + range->length_bytes,
+        .is_held = true,
     };
+    if (pool.region_count > 0) {
+        const struct frame_region *below = region - 1;
+        region->frames_before = below->frames_before + ((below->end - below->start) >> PAGE_SHIFT);
+    }
+    bytes_zero(bookkeeping, bookkeeping_of(range));
     buddy_init(&region->buddy, region_frames(range), bookkeeping);
-    uint64_t *bits = region->buddy.free_bits;
-    bitmap_set_range(bits, offset_in(region, region->start), range->length_bytes >> PAGE_SHIFT);
-    if (reserved_end > reserved_start)
-        bitmap_clear_range(bits, offset_in(region, reserved_start),
-                           (reserved_end - reserved_start) >> PAGE_SHIFT);
-    buddy_build(&region->buddy, bits);
+    pool.region_count++;
+    return region;
+}
+
+/* Makes everything in the region free but its first `reserved_bytes`. */
+static void region_open(struct frame_region *region, uint64_t reserved_bytes)
+{
+    spin_acquire(&pool.lock);
+    ASSERT(region->is_held);
+    region->is_held = false;
+    uint64_t first = region->start + reserved_bytes;
+    bitmap_set_range(region->buddy.free_bits, offset_in(region, first),
+                     (region->end - first) >> PAGE_SHIFT);
+    buddy_build(&region->buddy, region->buddy.free_bits);
     pool.total_frames += region->buddy.free_count;
     pool.free_frames += region->buddy.free_count;
-    pool.bookkeeping_bytes += reserved_end - reserved_start;
-    update_prefix_sums();
+    pool.bookkeeping_bytes += reserved_bytes;
     spin_release(&pool.lock);
 }
 
@@ -172,7 +165,9 @@ static void region_add(const struct frame_range *range, void *bookkeeping, uint6
 static struct frame_range without_page_zero(struct frame_range range)
 {
     if (range.start.value > 0 || range.length_bytes <= PAGE_BYTES) return range;
-    return (struct frame_range){physical_at(PAGE_BYTES), range.length_bytes - PAGE_BYTES};
+    range.start = physical_at(PAGE_BYTES);
+    range.length_bytes -= PAGE_BYTES;
+    return range;
 }
 
 static bool range_is_sound(const struct frame_range *range)
@@ -194,39 +189,27 @@ void frame_pool_init(const struct frame_range *ranges, uint32_t count)
         ASSERT(range_is_sound(&range));
         ASSERT(i == 0 ||
                ranges[i - 1].start.value + ranges[i - 1].length_bytes <= range.start.value);
-        if (range.length_bytes > largest.length_bytes) largest = range;
+        if (!range.is_held && range.length_bytes > largest.length_bytes) largest = range;
         needed += bookkeeping_of(&range);
     }
     needed = round_up(needed, PAGE_BYTES);
     if (needed > largest.length_bytes) panic("memory map: no range holds the bookkeeping of all");
 
-    uint64_t reserved = largest.start.value;
-    uint64_t cursor = reserved;
+    uint64_t cursor = largest.start.value;
     for (uint32_t i = 0; i < count; i++) {
         struct frame_range range = without_page_zero(ranges[i]);
-        bool holds_it = range.start.value == reserved;
-        region_add(&range, direct_map(physical_at(cursor)), holds_it ? reserved : 0,
-                   holds_it ? reserved + needed : 0);
+        struct frame_region *region = region_append(&range, direct_map(physical_at(cursor)));
         cursor += bookkeeping_of(&range);
+        if (!range.is_held)
+            region_open(region, range.start.value == largest.start.value ? needed : 0);
     }
 }
 
-static void cache_flush(struct frame_cache *cache, uint32_t keep);
-
-/* The bookkeeping of a later range lies at its own start; a range too small for that is left alone.
- */
-void frame_pool_add(struct frame_range range)
+void frame_pool_open(physical_address start)
 {
-    range = without_page_zero(range);
-    ASSERT(range_is_sound(&range));
-    uint64_t needed = round_up(bookkeeping_of(&range), PAGE_BYTES);
-    if (needed >= range.length_bytes || pool.region_count == REGIONS_MAX) return;
-    bool were_on = interrupts_disable();
-    struct frame_cache *cache = &caches[cpu_index()];
-    cache_flush(cache, 0);
-    cache->last_region = nullptr;
-    region_add(&range, direct_map(range.start), range.start.value, range.start.value + needed);
-    interrupts_restore(were_on);
+    struct frame_region *region = region_find(start.value);
+    ASSERT(region && region->start == start.value);
+    region_open(region, 0);
 }
 
 /* --- Takes and gives ----------------------------------------------------------------------------

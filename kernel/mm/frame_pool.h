@@ -24,15 +24,17 @@ struct memory_quota;
 struct frame_range {
     physical_address start;
     uint64_t length_bytes;
+    bool is_held; /* not free yet: frame_pool_open() frees it */
 };
 
-/* Boot: takes over the ranges (sorted, disjoint). Its bookkeeping is carved out of them. Once. */
-void frame_pool_init(const struct frame_range *ranges, uint32_t count);
 /*
- * Boot, before other processors run: adds a range (page aligned, not overlapping) that has become
- * free, such as loader memory. Its bookkeeping lies in it; one too small for that is left alone.
+ * Boot: takes over the ranges (sorted, disjoint). The bookkeeping of all of them is carved out of
+ * the largest that is not held. Once. Every region there will ever be exists from here on, so that
+ * look-ups need no lock.
  */
-void frame_pool_add(struct frame_range range);
+void frame_pool_init(const struct frame_range *ranges, uint32_t count);
+/* Frees a range that was given as held. Once each; at any time, with any processors running. */
+void frame_pool_open(physical_address start);
 
 RESULT_TYPE(frame_result, physical_address);
 

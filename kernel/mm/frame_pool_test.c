@@ -27,7 +27,8 @@ static uint64_t area(void)
 
 static struct frame_range pages(uint64_t first, uint64_t count)
 {
-    return (struct frame_range){physical_at(area() + first * PAGE_BYTES), count * PAGE_BYTES};
+    return (struct frame_range){.start = physical_at(area() + first * PAGE_BYTES),
+                                .length_bytes = count * PAGE_BYTES};
 }
 
 static void init_one(uint64_t first, uint64_t count)
@@ -256,16 +257,43 @@ TEST(cached_frames_are_given_back_when_a_run_needs_them)
     CHECK_STATUS(OK, run.status);
 }
 
-TEST(a_range_added_later_is_lent_too)
+static pthread_barrier_t phases;
+
+/* Another processor, whose cache holds frames while a range is opened. */
+static void *take_around_an_opening(void *unused)
 {
-    init_one(512, 64);
-    frame_result early = frame_pool_take(nullptr, 0);
+    frame_pool_give(nullptr, frame_pool_take(nullptr, 0).value, 0);
+    pthread_barrier_wait(&phases); /* the cache is full: open */
+    pthread_barrier_wait(&phases); /* opened */
+    physical_address mine[32];
+    for (uint32_t i = 0; i < 32; i++)
+        mine[i] = frame_pool_take(nullptr, 0).value;
+    for (uint32_t i = 0; i < 32; i++)
+        frame_pool_give(nullptr, mine[i], 0);
+    return unused;
+}
+
+TEST(a_held_range_is_lent_once_it_is_open_whatever_others_have_cached)
+{
+    struct frame_range ranges[] = {pages(0, 64), pages(512, 256)};
+    ranges[0].is_held = true;
+    frame_pool_reset();
+    frame_pool_init(ranges, array_count(ranges));
     uint64_t before = frame_pool_count().total_frames;
-    frame_pool_add(pages(0, 64));
-    frame_pool_add(pages(100, 1)); /* too small for its own bookkeeping */
-    CHECK_EQUAL(before + 63, frame_pool_count().total_frames);
-    frame_pool_give(nullptr, early.value, 0);
-    CHECK_EQUAL(frame_pool_count().total_frames, take_all(0, taken));
+    CHECK_EQUAL(256, before + frame_pool_count().bookkeeping_bytes / PAGE_BYTES);
+
+    pthread_t other;
+    pthread_barrier_init(&phases, nullptr, 2);
+    CHECK_EQUAL(0, pthread_create(&other, nullptr, take_around_an_opening, nullptr));
+    pthread_barrier_wait(&phases);
+    frame_pool_open(ranges[0].start);
+    pthread_barrier_wait(&phases);
+    pthread_join(other, nullptr);
+    pthread_barrier_destroy(&phases);
+
+    CHECK_EQUAL(before + 64, frame_pool_count().total_frames);
+    CHECK_EQUAL(before + 64, frame_pool_count().free_frames);
+    CHECK_STOPS("assertion failed", frame_pool_open(ranges[0].start));
     frame_pool_check();
 }
 
