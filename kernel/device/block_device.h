@@ -59,6 +59,7 @@ struct block_device {
     uint64_t sector_count;
     uint32_t sectors_per_request_max;
     bool is_read_only;
+    bool is_system_partition; /* the firmware's, with what boots the machine */
     /* Queues it; always completes, also after errors found at once (then possibly before
      * returning). */
     void (*submit)(struct block_device *device, struct block_request *request);

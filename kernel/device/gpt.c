@@ -24,6 +24,10 @@
 static constexpr uint64_t GPT_SIGNATURE = 0x5452415020494645ull; /* "EFI PART" */
 static constexpr uint32_t CRC_POLYNOMIAL = 0xedb88320u;          /* reflected, ISO 3309 */
 
+/* C12A7328-F81F-11D2-BA4B-00A0C93EC93B; its first three groups are little-endian. */
+static const uint8_t SYSTEM_PARTITION_TYPE[16] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
+                                                  0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
+
 uint32_t gpt_checksum(uint32_t checksum, const void *bytes, size_t length)
 {
     const uint8_t *from = bytes;
@@ -118,4 +122,9 @@ bool gpt_partitions_overlap(const struct gpt_partition *a, const struct gpt_part
 {
     return a->first_sector < b->first_sector + b->sector_count &&
            b->first_sector < a->first_sector + a->sector_count;
+}
+
+bool gpt_is_system_partition(const struct gpt_partition *partition)
+{
+    return bytes_equal(partition->type, SYSTEM_PARTITION_TYPE, sizeof(SYSTEM_PARTITION_TYPE));
 }

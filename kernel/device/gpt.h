@@ -53,5 +53,8 @@ status gpt_read_entry(const struct gpt_header *header, const void *entry,
 
 bool gpt_partitions_overlap(const struct gpt_partition *a, const struct gpt_partition *b);
 
+/* Whether it is the one that firmware boots from: the EFI system partition, 5.3.3, table 5.7. */
+bool gpt_is_system_partition(const struct gpt_partition *partition);
+
 /* CRC-32 as UEFI 2.10, 5.3.2 wants it; start with 0, continue with the answer. */
 uint32_t gpt_checksum(uint32_t checksum, const void *bytes, size_t length);

@@ -140,3 +140,13 @@ TEST(overlap_is_about_shared_sectors)
     CHECK(!gpt_partitions_overlap(&a, &before) && !gpt_partitions_overlap(&before, &a));
     CHECK(!gpt_partitions_overlap(&a, &after) && !gpt_partitions_overlap(&after, &a));
 }
+
+TEST(the_system_partition_is_known_by_its_type)
+{
+    /* As `sgdisk --typecode=1:ef00` writes it. */
+    struct gpt_partition partition = {.type = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba,
+                                               0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b}};
+    CHECK(gpt_is_system_partition(&partition));
+    partition.type[15] ^= 1;
+    CHECK(!gpt_is_system_partition(&partition));
+}

@@ -57,6 +57,7 @@ static status register_partition(struct block_device *disk, const struct gpt_par
     partition->device.sector_count = entry->sector_count;
     partition->device.sectors_per_request_max = disk->sectors_per_request_max;
     partition->device.is_read_only = disk->is_read_only;
+    partition->device.is_system_partition = gpt_is_system_partition(entry);
     partition->device.submit = partition_submit;
     partition->device.driver = partition;
     struct text_writer name = TEXT_WRITER(partition->device.name);

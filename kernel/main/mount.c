@@ -31,22 +31,42 @@ static void mount_archive(const void *archive, uint64_t archive_bytes)
                  (unsigned long long)archive_bytes);
 }
 
-/* Answers whether there is one more disk in the root. */
-static bool mount_device(struct block_device *device, uint32_t number)
+/* How many volumes of each kind are in the root. */
+struct volume_counts {
+    uint32_t disks;
+    uint32_t system_partitions;
+};
+
+/* "disk0", "disk1", ...; the firmware's partitions are "esp", "esp1", ... */
+static void name_volume(struct text_writer *name, const struct block_device *device,
+                        const struct volume_counts *counts)
+{
+    if (!device->is_system_partition)
+        text_format(name, "disk%u", counts->disks);
+    else if (counts->system_partitions == 0)
+        text_format(name, "esp");
+    else
+        text_format(name, "esp%u", counts->system_partitions);
+}
+
+static void mount_device(struct block_device *device, struct volume_counts *counts)
 {
     text reason;
     vnode_result root = fat32_mount(device, &reason);
     if (!is_ok(root.status)) {
         log_line("mount", "%s is not mounted: %.*s", device->name, TEXT_ARGUMENTS(reason));
-        return false;
+        return;
     }
     char name_bytes[VFS_VOLUME_NAME_BYTES_MAX];
     struct text_writer name = TEXT_WRITER(name_bytes);
-    text_format(&name, "disk%u", number);
-    if (!show(text_written(&name), root.value)) return false;
+    name_volume(&name, device, counts);
+    if (!show(text_written(&name), root.value)) return;
+    if (device->is_system_partition)
+        counts->system_partitions++;
+    else
+        counts->disks++;
     log_line("mount", "/%.*s is %s, FAT32, %llu MiB", TEXT_ARGUMENTS(text_written(&name)),
              device->name, (unsigned long long)(device->sector_count * device->sector_bytes >> 20));
-    return true;
 }
 
 /* A disk with partitions is not tried as a whole: what looks like a volume there is not one. */
@@ -64,10 +84,11 @@ static bool has_partitions(const struct block_device *disk)
 void mount_all(const void *archive, uint64_t archive_bytes)
 {
     mount_archive(archive, archive_bytes);
-    uint32_t mounted = 0;
+    struct volume_counts counts = {0};
     for (uint32_t i = 0; i < block_device_count(); i++) {
         struct block_device *device = block_device_at(i);
-        if (!has_partitions(device) && mount_device(device, mounted)) mounted++;
+        if (!has_partitions(device)) mount_device(device, &counts);
     }
-    if (mounted == 0) log_line("mount", "there is no disk with a FAT32 volume");
+    if (counts.disks + counts.system_partitions == 0)
+        log_line("mount", "there is no disk with a FAT32 volume");
 }

@@ -1,6 +1,7 @@
 /*
- * What is mounted at boot, and where: the boot archive as /boot, and every FAT32 volume found as
- * /disk0, /disk1, ... in the order of the devices.
+ * What is mounted at boot, and where: the boot archive as /boot, the EFI system partition as /esp
+ * (further ones as /esp1, ...) and every other FAT32 volume found as /disk0, /disk1, ... in the
+ * order of the devices.
  *
  * Context: boot, once, in a thread that may sleep, after vfs_init and the disks' drivers.
  */

@@ -183,7 +183,8 @@ static void help_all(void)
     for (uint32_t i = 0; command_at(i) != nullptr; i++)
         peal_print("  %-10.*s %.*s\n", TEXT_ARGUMENTS(command_at(i)->name),
                    TEXT_ARGUMENTS(command_at(i)->summary));
-    peal_print("\nFiles: / holds one directory for each volume: /boot, /disk0, /disk1, ...\n"
+    peal_print("\nFiles: / holds one directory for each volume: /boot, /disk0, /disk1, ...;\n"
+               "       /esp is what the machine boots from.\n"
                "Words: 'as it is', \"with $variables\", # comment, one ; two.\n"
                "Keys:  Tab completes; Up and Down go through what was typed; Ctrl-A and -E to the\n"
                "       ends of the line; Ctrl-K, -U and -W cut, Ctrl-Y puts back; Ctrl-L clears;\n"
