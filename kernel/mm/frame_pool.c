@@ -12,6 +12,7 @@
  */
 #include "mm/frame_pool.h"
 #include "arch/arch/cpu.h"
+#include "arch/arch/page.h"
 #include "base/annotations.h"
 #include "base/bitmap.h"
 #include "base/bytes.h"
@@ -335,7 +336,7 @@ frame_result frame_pool_take(struct memory_quota *quota, uint32_t order)
 frame_result frame_pool_take_zeroed(struct memory_quota *quota)
 {
     frame_result taken = frame_pool_take(quota, 0);
-    if (is_ok(taken.status)) bytes_zero(direct_map(taken.value), PAGE_BYTES);
+    if (is_ok(taken.status)) page_clear(direct_map(taken.value));
     return taken;
 }
 

@@ -10,6 +10,7 @@
  * the same page at once, the second gives its frame back and uses that of the first.
  */
 #include "vm/buffer.h"
+#include "arch/arch/page.h"
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/container.h"
@@ -183,7 +184,7 @@ static frame_result frame_take_filled(struct buffer *buffer, uint64_t page_index
     if (buffer->template == nullptr || !buffer_peek(buffer, page_index, &source))
         return frame_pool_take_zeroed(buffer->quota);
     frame_result taken = frame_pool_take(buffer->quota, 0);
-    if (is_ok(taken.status)) bytes_copy(direct_map(taken.value), direct_map(source), PAGE_BYTES);
+    if (is_ok(taken.status)) page_copy(direct_map(taken.value), direct_map(source));
     return taken;
 }
 

@@ -7,6 +7,7 @@
 
 /* x87, SSE, AVX; and AVX-512, whose three components only come together. */
 #define VECTOR_COMPONENTS_BASE   0x7ull
+#define VECTOR_COMPONENT_AVX     0x4ull
 #define VECTOR_COMPONENTS_WIDE   0xe0ull
 #define VECTOR_COMPONENTS_NEEDED 0x3ull
 #define FXSAVE_BYTES             512u
@@ -34,12 +35,15 @@ static void detect_vector_state(void)
 
     struct cpuid_answer offered = cpuid(13, 0);
     uint64_t components = ((uint64_t)offered.d << 32 | offered.a) & VECTOR_COMPONENTS_BASE;
-    if ((offered.a & VECTOR_COMPONENTS_WIDE) == VECTOR_COMPONENTS_WIDE && bit(offered.a, 2))
+    if ((offered.a & VECTOR_COMPONENTS_WIDE) == VECTOR_COMPONENTS_WIDE &&
+        (offered.a & VECTOR_COMPONENT_AVX))
         components |= VECTOR_COMPONENTS_WIDE;
     processor.vector_components = components | VECTOR_COMPONENTS_NEEDED;
     cr4_write(cr4_read() | CR4_XSAVE);
     xcr0_write(processor.vector_components);
     processor.vector_bytes = cpuid(13, 0).b; /* for what XCR0 enables now */
+    processor.has_wide_moves =
+        (components & (VECTOR_COMPONENT_AVX | VECTOR_COMPONENTS_WIDE)) == VECTOR_COMPONENT_AVX;
 }
 
 void processor_detect(void)

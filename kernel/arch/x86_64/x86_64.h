@@ -23,6 +23,7 @@ struct processor_features {
     bool has_smep, has_smap, has_umip, has_fsgsbase, has_xsave, has_huge_pages, has_rdrand,
         has_rdseed;
     bool has_x2apic;
+    bool has_wide_moves; /* 256 bits, of registers that are no part of wider ones */
 };
 extern struct processor_features processor;
 void processor_detect(void);

@@ -9,6 +9,7 @@
  * freed by whoever cleared their entry.
  */
 #include "fs/vfs/page_cache.h"
+#include "arch/arch/page.h"
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "mm/direct_map.h"
@@ -63,7 +64,10 @@ MUST_INLINE status copy_locked(struct page_cache *cache, uint64_t offset, uint64
     if (unlikely(entry == nullptr || *entry == 0)) return FAIL(WOULD_BLOCK);
     *entry |= ENTRY_USED;
     const uint8_t *page = direct_map(physical_at(*entry & ~ENTRY_USED));
-    bytes_copy(to, page + offset % PAGE_BYTES, length);
+    if (length == PAGE_BYTES)
+        page_copy(to, page);
+    else
+        bytes_copy(to, page + offset % PAGE_BYTES, length);
     return OK;
 }
 
