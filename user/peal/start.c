@@ -84,8 +84,8 @@ void __stack_chk_fail(void)
 
 /* rdi, rsi and rdx as the kernel left them; the call aligns the stack as the compiler expects. Only
  * assembly names it. */
-[[noreturn, gnu::used]] void peal_start(const struct abi_startup *block, struct abi_ring_header *ring,
-                             uint64_t thread_id);
+[[noreturn, gnu::used]] void peal_start(const struct abi_startup *block,
+                                        struct abi_ring_header *ring, uint64_t thread_id);
 
 __attribute__((naked, visibility("default"))) void _start(void);
 __attribute__((naked)) void _start(void)
