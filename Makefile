@@ -73,10 +73,10 @@ KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(COMMON) -O2 -ffreestanding -f
                 -mno-red-zone -mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
                 -fno-asynchronous-unwind-tables -fstack-protector-strong \
                 -mstack-protector-guard=global $(KERNEL_INCLUDES)
-# Optimised as a whole, across files. Not where somebody looks for a mistake: fewer functions then
-# have a frame of their own.
+# Optimised as a whole, across files, and without frames in functions that call nothing. Not where
+# somebody looks for a mistake: backtraces then have fewer functions.
 ifeq ($(DEBUG)$(UBSAN),00)
-KERNEL_FLAGS += -flto=full
+KERNEL_FLAGS += -flto=full -momit-leaf-frame-pointer
 endif
 ifneq ($(DEBUG),0)
 VARIANT := debug
@@ -98,7 +98,8 @@ LOADER_FLAGS := --target=x86_64-unknown-windows $(COMMON) -O2 -ffreestanding -fs
                 -mno-stack-arg-probe -mgeneral-regs-only -nostdlib -fno-stack-protector -Iboot
 
 USER_FLAGS += --target=x86_64-unknown-none-elf $(COMMON) -O2 -ffreestanding -fPIE -fvisibility=hidden \
-              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-omit-frame-pointer -flto=full $(USER_INCLUDES)
+              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-omit-frame-pointer \
+              -momit-leaf-frame-pointer -flto=full $(USER_INCLUDES)
 USER_LINK  := -static -pie --no-dynamic-linker -z noexecstack -z separate-code -z norelro -z text --gc-sections \
               --hash-style=gnu --build-id=none
 
