@@ -17,6 +17,7 @@
 #include "main/boot_memory.h"
 #include "main/command_line.h"
 #include "main/deliberate.h"
+#include "main/fault_injection.h"
 #include "main/first.h"
 #include "main/mount.h"
 #include "main/self_test.h"
@@ -98,6 +99,7 @@ static void start_devices(void)
     need(ops_init(), "operations");
     start_devices();
     mount_all(direct_map(physical_at(boot.archive_physical)), boot.archive_bytes);
+    fault_injection_init(command_line);
     start_first(command_line, clock_now_ns());
     thread_exit();
 }

@@ -46,12 +46,17 @@ void *kernel_stack_take(void)
     if (reused != nullptr)
         free_stacks = *reused;
     else if (slot < KERNEL_STACKS_END - SLOT_BYTES)
-        next_slot += SLOT_BYTES; /* lost when there is no memory for it: there are millions */
+        next_slot += SLOT_BYTES;
     spin_release(&stacks_lock);
 
     if (reused != nullptr) return reused + 1;
-    if (slot >= KERNEL_STACKS_END - SLOT_BYTES || !map_stack(slot + PAGE_BYTES)) return nullptr;
-    return (void *)(uintptr_t)(slot + SLOT_BYTES);
+    if (slot >= KERNEL_STACKS_END - SLOT_BYTES) return nullptr;
+    if (map_stack(slot + PAGE_BYTES)) return (void *)(uintptr_t)(slot + SLOT_BYTES);
+
+    spin_acquire(&stacks_lock); /* the slot is lost if somebody took the next one meanwhile */
+    if (next_slot == slot + SLOT_BYTES) next_slot = slot;
+    spin_release(&stacks_lock);
+    return nullptr;
 }
 
 void kernel_stack_give(void *stack_top)

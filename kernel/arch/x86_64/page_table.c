@@ -144,7 +144,8 @@ static void check_range(const struct page_table *table, uint64_t address, uint64
 {
     ASSERT(is_aligned(address, PAGE_BYTES) && is_aligned(length, PAGE_BYTES));
     if (table == page_table_kernel())
-        ASSERT(address >= KERNEL_HALF_START && length - 1 <= UINT64_MAX - address);
+        ASSERT(address >= KERNEL_HALF_START &&
+               (length == 0 || length - 1 <= UINT64_MAX - address));
     else
         ASSERT(span_fits(address, length, ABI_USER_ADDRESS_END));
 }

@@ -119,6 +119,16 @@ TEST(unmapping_counts_pages_and_skips_holes)
     page_table_destroy(&table);
 }
 
+TEST(no_pages_at_all_are_unmapped_and_protected_anywhere)
+{
+    struct page_table table = empty_table();
+    struct page_table *kernel = page_table_kernel();
+    CHECK_STATUS(OK, page_table_unmap(&table, LOW, 0, nullptr));
+    CHECK_STATUS(OK, page_table_unmap(kernel, 0xffff'c000'0000'0000ull, 0, nullptr));
+    CHECK_STATUS(OK, page_table_protect(kernel, 0xffff'c000'0000'0000ull, 0, PAGE_READ));
+    page_table_destroy(&table);
+}
+
 TEST(a_large_page_splits_where_a_change_ends_inside_it)
 {
     struct page_table table = empty_table();
