@@ -7,6 +7,7 @@
 #include "device/console.h"
 #include "base/checked.h"
 #include "ops/ops.h"
+#include "sched/scheduler.h"
 
 static constexpr uint32_t WRITE_CHUNK_BYTES = 512; /* on the stack */
 
@@ -61,6 +62,7 @@ op_outcome op_write_console(struct op *op)
         buffer_read(op->pin.buffer, op->pin.offset + done, chunk, length);
         console_write(chunk, length);
         done += length;
+        if (done < op->pin.length && !scheduler_pause()) return op_failed(FAIL(INTERRUPTED));
     }
     return op_done(done);
 }

@@ -6,6 +6,7 @@
  */
 #include "arch/arch/cpu.h"
 #include "debug/log.h"
+#include "debug/ubsan.h"
 #include "device/block_device.h"
 #include "ops/ops.h"
 #include "task/process.h"
@@ -28,10 +29,16 @@ static void flush_disks(void)
 static op_outcome change_power(struct op *op)
 {
     uint64_t what = op->submission.args[0];
+    /* Whoever comes second is ended by the first, in a moment. */
+    if (atomic_exchange_explicit(&power_is_changing, true, memory_order_relaxed))
+        return op_failed(FAIL(INTERRUPTED));
     log_line("power", "ending %u processes", process_count());
     if (!is_ok(process_end_all(op_process(op), deadline_in_ms(PROCESSES_END_MS))))
         log_line("power", "some processes did not end in time");
     flush_disks();
+    if (ubsan_reports() > 0)
+        log_line("power", "undefined behaviour was reported %llu times",
+                 (unsigned long long)ubsan_reports());
     log_line("power", what == ABI_POWER_OFF ? "off" : "restart");
     if (what == ABI_POWER_OFF) machine_power_off();
     machine_reboot();
@@ -40,8 +47,5 @@ static op_outcome change_power(struct op *op)
 op_outcome op_system_power(struct op *op)
 {
     if (op->submission.args[0] > ABI_POWER_REBOOT) return op_failed(FAIL(INVALID_ARGUMENT));
-    /* Whoever comes second is ended by the first, in a moment. */
-    if (atomic_exchange_explicit(&power_is_changing, true, memory_order_relaxed))
-        return op_failed(FAIL(INTERRUPTED));
     return op_defer(op, change_power);
 }

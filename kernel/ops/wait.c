@@ -7,9 +7,6 @@
 #include "sched/scheduler.h"
 #include "time/clock.h"
 
-/* More random bytes than this are made on a worker: the ring's thread has better things to do. */
-static constexpr uint64_t RANDOM_IN_PLACE_BYTES = 16 * PAGE_BYTES;
-
 static void wait_ended(struct address_wait *wait)
 {
     op_complete(op_of_use(wait), op_done(0));
@@ -63,25 +60,21 @@ op_outcome op_clock_read(struct op *op)
     }
 }
 
-/* Fills the span page by page, where the pages are. */
-static op_outcome fill_random(struct op *op)
+/*
+ * Fills the span page by page, where the pages are. However long it is, this is the work of the
+ * thread that asked: a worker would do it at a priority above all programs.
+ */
+op_outcome op_random(struct op *op)
 {
     uint64_t done = 0;
     while (done < op->pin.length) {
-        status cancelled = op_cancel_reason(op);
-        if (!is_ok(cancelled)) return op_failed(cancelled);
         uint64_t offset = op->pin.offset + done;
         frame_result page = buffer_touch(op->pin.buffer, offset / PAGE_BYTES);
         if (!is_ok(page.status)) return op_failed(page.status);
         uint64_t length = min_of(op->pin.length - done, PAGE_BYTES - offset % PAGE_BYTES);
         random_fill(direct_map(physical_add(page.value, offset % PAGE_BYTES)), length);
         done += length;
-        scheduler_preempt_point();
+        if (done < op->pin.length && !scheduler_pause()) return op_failed(FAIL(INTERRUPTED));
     }
     return op_done(done);
-}
-
-op_outcome op_random(struct op *op)
-{
-    return op->pin.length <= RANDOM_IN_PLACE_BYTES ? fill_random(op) : op_defer(op, fill_random);
 }

@@ -173,7 +173,9 @@ op_outcome op_park(struct op *op, op_cancel *cancel_function, deadline limit)
 static void run_deferred(struct work *work)
 {
     struct op *op = container_of(work, struct op, work);
-    op_outcome outcome = op->deferred(op);
+    /* A ring that closes waits for what has begun, not for all that was waiting its turn. */
+    status cancelled = op_cancel_reason(op);
+    op_outcome outcome = is_ok(cancelled) ? op->deferred(op) : op_failed(cancelled);
     if (outcome.code != OP_CODE_PENDING) op_complete(op, outcome);
 }
 

@@ -1,16 +1,18 @@
 /*
  * One accepted submission on its way to its completion.
  *
- *              accept             handler answers done or failed
- *     FREE ------------> RUNNING ------------------------------------> completion written --> FREE
- *                         |    \                                              ^
- *      handler answers    |     \ op_complete() before the handler returned   |
- *      pending            v      +------------------------------------> FINISHED
- *                      PENDING ----- op_complete() -------------------------> ^
- *                       |   ^                                                 |
- *      ring closes, or  |   | cancel() found that somebody                    | op_complete(), by
- * cancel() deadline passed  v   | else is about to complete                       | or by that
- * somebody CANCELLING ----------------------------------------------+
+ *          accept             done, failed
+ *   FREE ----------> RUNNING ---------------> completion written ----> FREE
+ *                     |   |                              ^
+ *             pending |   | op_complete() before         | the one that comes last
+ *                     |   | the handler has returned     |
+ *                     |   +--------------------------> FINISHED
+ *                     v                                ^   ^
+ *                  PENDING ------- op_complete() ------+   |
+ *                   |   ^                                  |
+ *   ring closes, or |   | cancel() found that              | op_complete() by cancel(),
+ *   deadline passed v   | another is completing it         | or by the other meanwhile
+ *                CANCELLING -------------------------------+
  *
  * Who may touch an op: its handler while it is RUNNING; then exactly one party, the one that will
  * call op_complete(), once. The ring layer does the rest.
@@ -21,9 +23,9 @@
  *
  *   - the source: takes the op out of its list, under its lock, then calls op_complete();
  *   - cancel(op, why): called when the ring closes (INTERRUPTED, task context) or `limit` passes
- * (TIMED_OUT, interrupt context). It tries to take the op out of the source's list, under the
- * source's lock. If it was there, cancel completes the op. If not, the source is completing it and
- * cancel does nothing.
+ *     (TIMED_OUT, interrupt context). It tries to take the op out of the source's list, under the
+ *     source's lock. If it was there, cancel completes the op. If not, the source is completing it
+ *     and cancel does nothing.
  *
  * The source's lock thus decides, and exactly one of them completes. The ring layer promises that
  * an op and what it pins stay valid for the whole of cancel(), even if the source completes it
@@ -103,8 +105,7 @@ enum op_buffer_use : uint8_t {
 
 /* How much there is to do before the handler can run. */
 enum op_shape : uint8_t {
-    OP_BARE,   /* takes nothing: the submission need not be copied, and the handler looks at nothing
-                */
+    OP_BARE,   /* takes nothing: the submission is not copied, and the handler looks at nothing */
     OP_PLAIN,  /* takes fields */
     OP_CLAIMS, /* takes a capability or a buffer */
 };
@@ -193,8 +194,9 @@ void op_complete(struct op *op, op_outcome outcome);
 
 /*
  * Runs `function(op)` on a kernel worker thread, where it may sleep; what it answers completes the
- * op, unless that is pending: then it has handed the op on. Answers op_pending(), for `return
- * op_defer(...)`. From a handler, or from whoever has the op, in any context.
+ * op, unless that is pending: then it has handed the op on. When the ring closes before its turn
+ * has come it does not run at all. Answers op_pending(), for `return op_defer(...)`. From a
+ * handler, or from whoever has the op, in any context.
  */
 op_outcome op_defer(struct op *op, op_handler *function);
 

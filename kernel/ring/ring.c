@@ -271,17 +271,8 @@ MUST_INLINE const uint64_t *accept_run(struct ring *ring, const uint64_t *entry,
     return entry;
 }
 
-/* Between the runs of a long batch: others get a chance. False: the thread is to end, and no more
- * is accepted. */
-static bool pause_batch(void)
-{
-    scheduler_preempt_point();
-    struct thread *thread = cpu_current_thread();
-    /* Relaxed: a hint; the way back to the program looks again. */
-    return thread == nullptr || !atomic_load_explicit(&thread->end_requested, memory_order_relaxed);
-}
-
-/* Accepts and runs up to `count` submissions, run by run, and answers how many. */
+/* Accepts and runs up to `count` submissions, run by run, and answers how many. Between the runs
+ * others get a chance; a thread that is to end accepts no more. */
 [[gnu::noinline]] static uint32_t accept_batch(struct ring *ring, uint64_t accepted, uint32_t count)
 {
     uint64_t run_bytes_max = ring->submission_run_bytes;
@@ -294,7 +285,7 @@ static bool pause_batch(void)
         const uint64_t *stop = accept_run(ring, entry, end);
         left -= (uint32_t)((uintptr_t)stop - (uintptr_t)entry) / sizeof(struct abi_submission);
         set_next(ring, stop, accepted + count - left);
-        if (left == 0 || stop != end || !pause_batch()) return count - left;
+        if (left == 0 || stop != end || !scheduler_pause()) return count - left;
     }
 }
 

@@ -90,9 +90,15 @@ static op_outcome run_early(struct op *op)
     op_complete(op, op->submission.args[0] ? op_failed(FAIL(IO_ERROR)) : op_done(77));
     return op_park(op, cancel_wait, deadline_in_ms(1));
 }
+static uint32_t deferred_count;
+static op_outcome run_deferred_echo(struct op *op)
+{
+    deferred_count++;
+    return run_echo(op);
+}
 static op_outcome run_defer(struct op *op)
 {
-    return op_defer(op, run_echo);
+    return op_defer(op, run_deferred_echo);
 }
 static op_outcome run_span(struct op *op)
 {
@@ -632,6 +638,16 @@ TEST(a_deferred_op_completes_with_what_the_worker_answers)
     expect_value(1, 11);
     expect_value(2, 22);
     world_end();
+}
+
+TEST(what_waits_for_a_worker_when_its_ring_closes_does_not_run)
+{
+    begin(4);
+    submit(DEFER, 1, 11);
+    enter(ABI_STATUS_OK, 0);
+    deferred_count = 0;
+    world_end();
+    CHECK_EQUAL(0, deferred_count);
 }
 
 TEST(completing_twice_stops_the_kernel)

@@ -5,6 +5,7 @@
  * Cost: constant, except for an idle processor's search for work.
  */
 #pragma once
+#include "arch/arch/cpu.h"
 #include "sched/thread.h"
 
 /* Boot processor, after the heap and timers: makes the run queues and turns this flow into thread
@@ -20,6 +21,15 @@ void scheduler_yield(void);
 void scheduler_preempt_point(void);
 /* The same for the way back to user mode: interrupts are off before and after. */
 void scheduler_return_to_user(void);
+/* Between the steps of something long: a preempt point. False: the thread was asked to end and
+ * should not go on. */
+static inline bool scheduler_pause(void)
+{
+    scheduler_preempt_point();
+    const struct thread *self = cpu_current_thread();
+    /* Relaxed: a hint; the way back to user mode looks again. */
+    return self == nullptr || !atomic_load_explicit(&self->end_requested, memory_order_relaxed);
+}
 
 /*
  * Called by wait queues and the like. A thread that wants to sleep says so with

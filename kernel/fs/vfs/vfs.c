@@ -9,6 +9,7 @@
 #include "fs/vfs/root.h"
 #include "mm/direct_map.h"
 #include "mm/heap.h"
+#include "sched/scheduler.h"
 #include <abi/ring.h>
 
 /* How often a page may be taken away again between its being read and its being copied. */
@@ -155,6 +156,7 @@ static inline uint64_t piece_max(uint64_t offset, uint64_t at)
         offset += piece;
         at += piece;
         length -= piece;
+        if (length > 0 && !scheduler_pause()) return FAIL(INTERRUPTED);
     }
     return OK;
 }
