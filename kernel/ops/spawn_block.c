@@ -5,10 +5,12 @@
 
 static constexpr uint32_t NAME_BYTES_MAX = 63;
 static constexpr uint32_t PRIORITY_MAX = 7; /* abi/ops.h */
+static constexpr uint64_t STRINGS_BYTES_MAX = 2 * ABI_SPAWN_BLOCK_BYTES_MAX;
 
 struct reader {
     const char *block;
     uint64_t block_bytes;
+    uint64_t string_bytes; /* read so far: strings may overlap, but looking at them must end */
 };
 
 static status check_table(const struct reader *reader, uint64_t offset, uint64_t count,
@@ -20,16 +22,17 @@ static status check_table(const struct reader *reader, uint64_t offset, uint64_t
     return span_fits(offset, count * each, reader->block_bytes) ? OK : FAIL(OUT_OF_RANGE);
 }
 
-static status read_string(const struct reader *reader, struct abi_string string, text *out_text)
+static status read_string(struct reader *reader, struct abi_string string, text *out_text)
 {
     if (!span_fits(string.offset_bytes, string.length_bytes, reader->block_bytes))
         return FAIL(OUT_OF_RANGE);
+    reader->string_bytes += string.length_bytes;
+    if (reader->string_bytes > STRINGS_BYTES_MAX) return FAIL(OUT_OF_RANGE);
     *out_text = (text){reader->block + string.offset_bytes, string.length_bytes};
     return text_is_utf8(*out_text) ? OK : FAIL(INVALID_ARGUMENT);
 }
 
-static status read_strings(const struct reader *reader, uint32_t offset, uint32_t count,
-                           text *out_texts)
+static status read_strings(struct reader *reader, uint32_t offset, uint32_t count, text *out_texts)
 {
     const struct abi_string *strings = (const void *)(reader->block + offset);
     for (uint32_t i = 0; i < count; i++)
@@ -62,7 +65,7 @@ static status check_head(const struct reader *reader, const struct abi_spawn *sp
                        sizeof(struct abi_spawn_handle), alignof(uint64_t));
 }
 
-static status read_parts(const struct reader *reader, struct spawn_request *request)
+static status read_parts(struct reader *reader, struct spawn_request *request)
 {
     const struct abi_spawn *spawn = request->spawn;
     TRY(read_string(reader, spawn->name, &request->name));
@@ -79,7 +82,7 @@ static status read_parts(const struct reader *reader, struct spawn_request *requ
 status spawn_request_read(const void *block, uint64_t block_bytes,
                           struct spawn_request *out_request)
 {
-    struct reader reader = {block, block_bytes};
+    struct reader reader = {.block = block, .block_bytes = block_bytes};
     struct spawn_request request = {.spawn = block};
     if (block_bytes < sizeof(struct abi_spawn) || block_bytes > ABI_SPAWN_BLOCK_BYTES_MAX)
         return FAIL(OUT_OF_RANGE);

@@ -115,6 +115,24 @@ TEST(a_name_may_be_63_bytes_long)
     CHECK_STATUS(OUT_OF_RANGE, spawn_request_read(&block, sizeof(block), &request));
 }
 
+TEST(strings_that_overlap_are_not_read_for_ever)
+{
+    static struct {
+        struct abi_spawn head;
+        struct abi_string arguments[ABI_SPAWN_ARGUMENTS_MAX];
+        char bytes[1 << 16];
+    } block = {.head = {.version = ABI_VERSION, .arguments_offset = sizeof(struct abi_spawn)}};
+    struct spawn_request request;
+    memset(block.bytes, 'n', sizeof(block.bytes));
+    for (uint32_t i = 0; i < ABI_SPAWN_ARGUMENTS_MAX; i++)
+        block.arguments[i] = (struct abi_string){(uint32_t)offsetof(typeof(block), bytes), 1 << 16};
+    block.head.arguments_count = 32;
+    CHECK_STATUS(OK, spawn_request_read(&block, sizeof(block), &request));
+    spawn_request_end(&request);
+    block.head.arguments_count = ABI_SPAWN_ARGUMENTS_MAX;
+    CHECK_STATUS(OUT_OF_RANGE, spawn_request_read(&block, sizeof(block), &request));
+}
+
 TEST(a_block_cut_short_anywhere_is_refused)
 {
     struct block block = good_block();
