@@ -26,6 +26,9 @@
 #include "sync/spin_lock.h"
 #include "time/timer_heap.h"
 
+/* Programs may have any number of timers due at once; other interrupts come in between. */
+static constexpr uint32_t TIMERS_PER_RUN_MAX = 64;
+
 enum timer_state : uint32_t { TIMER_IDLE, TIMER_ARMED, TIMER_FIRED };
 
 struct timer_queue {
@@ -140,7 +143,9 @@ void timer_queue_run(void)
     struct timer_queue *queue = own_queue();
     queue->programmed_ns = UINT64_MAX; /* it has just fired, or will once more for nothing */
     uint64_t now = clock_now_ns();
-    for (struct timer *timer; (timer = take_due(queue, now)); now = clock_now_ns()) {
+    for (uint32_t ran = 0; ran < TIMERS_PER_RUN_MAX; ran++, now = clock_now_ns()) {
+        struct timer *timer = take_due(queue, now);
+        if (!timer) break;
         timer->function(timer);
         /* Pairs with the acquire in timer_wait_idle(). */
         atomic_store_explicit(&queue->running, nullptr, memory_order_release);

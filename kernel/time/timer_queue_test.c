@@ -72,6 +72,33 @@ TEST(a_cancelled_timer_does_not_fire_and_a_fired_one_says_so)
     timer_wait_idle(&timers[1]);
 }
 
+static void count(struct timer *timer)
+{
+    (void)timer;
+    fired_count++;
+}
+
+TEST(however_many_are_due_other_interrupts_come_in_between)
+{
+    static struct timer many[1000];
+    prepare();
+    for (size_t i = 0; i < array_count(many); i++) {
+        timer_init(&many[i], count);
+        timer_arm(&many[i], (deadline){10});
+    }
+    set_clock(10);
+    uint32_t runs = 0;
+    for (uint32_t before = UINT32_MAX; before != fired_count && runs < 1000; runs++) {
+        before = fired_count;
+        timer_queue_run();
+        CHECK(fired_count - before <= 100);
+        CHECK(fired_count == array_count(many) ||
+              (host_timer.is_armed && host_timer.armed_ns == 0));
+    }
+    CHECK_EQUAL(array_count(many), fired_count);
+    CHECK(!host_timer.is_armed);
+}
+
 TEST(a_deadline_in_the_past_fires_at_once_and_one_that_never_comes_does_not)
 {
     prepare();
