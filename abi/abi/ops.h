@@ -174,10 +174,10 @@ enum abi_exit_reason : uint32_t {
 };
 struct abi_exit {
     uint32_t reason;
-    uint32_t code;                /* as given by exit or kill; otherwise 128 + reason */
-    uint64_t fault_vector;        /* FAULT: exception number, Intel SDM vol. 3A, 6.3.1 */
-    uint64_t fault_error_code;    /* FAULT: as pushed by the processor */
-    uint64_t fault_address;       /* FAULT, OUT_OF_MEMORY: the address touched */
+    uint32_t code;             /* as given by exit or kill; otherwise 128 + reason */
+    uint64_t fault_vector;     /* FAULT: exception number, Intel SDM vol. 3A, 6.3.1 */
+    uint64_t fault_error_code; /* FAULT: as pushed by the processor; kernel pages all look alike */
+    uint64_t fault_address;    /* FAULT, OUT_OF_MEMORY: the address touched */
     uint64_t instruction_address; /* where */
     uint64_t memory_bytes;        /* charged when it ended */
 };

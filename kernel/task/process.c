@@ -107,6 +107,8 @@ void process_abandon(struct process *process)
     spin_acquire(&process->lock);
     process_move_locked(process, PROCESS_ENDED);
     spin_release(&process->lock);
+    /* Its creator's other threads may have found its handle already. */
+    end_watches_tell(&process->lock, &process->watches);
 }
 
 /* From RUNNING only: otherwise it has ended in another way already. */

@@ -14,6 +14,7 @@
 static constexpr uint64_t VECTOR_PAGE_FAULT = 14;
 
 /* Of a page fault's error code; Intel SDM vol. 3A, 4.7. */
+static constexpr uint64_t ERROR_PRESENT = 1u << 0;
 static constexpr uint64_t ERROR_WRITE = 1u << 1;
 static constexpr uint64_t ERROR_FETCH = 1u << 4;
 
@@ -61,6 +62,13 @@ static const char *access_name(const struct user_fault *fault)
     }
 }
 
+/* As the processor pushed it, except that it must not tell where the kernel has pages. */
+static uint64_t error_code_for_programs(const struct user_fault *fault)
+{
+    bool is_kernels = fault->vector == VECTOR_PAGE_FAULT && fault->address >= ABI_USER_ADDRESS_END;
+    return is_kernels ? fault->error_code | ERROR_PRESENT : fault->error_code;
+}
+
 static void end_with(struct process *process, const struct user_fault *fault,
                      enum abi_exit_reason reason)
 {
@@ -68,7 +76,7 @@ static void end_with(struct process *process, const struct user_fault *fault,
                              .reason = reason,
                              .code = 128 + reason,
                              .fault_vector = fault->vector,
-                             .fault_error_code = fault->error_code,
+                             .fault_error_code = error_code_for_programs(fault),
                              .fault_address = fault->address,
                              .instruction_address = fault->frame->rip,
                          });
