@@ -170,10 +170,11 @@ static uint32_t next_window(struct page_cache *cache, uint64_t page, uint64_t pa
     return (uint32_t)min_of((uint64_t)cache->window_pages, page_count - page);
 }
 
+/* Zeroed: a device that says it has written to them, and has not, shows nobody what was in them. */
 static uint32_t take_frames(physical_address *frames, uint32_t wanted)
 {
     for (uint32_t i = 0; i < wanted; i++) {
-        frame_result frame = frame_pool_take(nullptr, 0);
+        frame_result frame = frame_pool_take_zeroed(nullptr);
         if (!is_ok(frame.status)) return i;
         frames[i] = frame.value;
     }
