@@ -9,10 +9,10 @@
 #include "peal/ring.h"
 
 /* Publishes the slot behind the tail, enters, and takes its completion. */
-size_result peal_call_finish(struct peal_ring *ring);
-/* The queue is full of pushed entries, which have to be accepted first; false when they cannot be.
- */
-bool peal_call_make_room(struct peal_ring *ring);
+size_result peal_call_finish(void);
+/* The next free slot where none is known to be: what fills the queue is submitted first. nullptr
+ * when that does not help. */
+struct abi_submission *peal_call_make_room(void);
 
 /*
  * Submits `request`, whose user data is not used, and waits for its completion. Besides what the
@@ -27,10 +27,11 @@ bool peal_call_make_room(struct peal_ring *ring);
 {
     struct peal_ring *ring = &peal_thread_self()->ring;
     uint32_t tail = ring->submission_tail;
-    uint32_t pending = tail - load_acquire(&ring->header->submission_head);
-    if (__builtin_expect(pending > ring->submission_mask, false) && !peal_call_make_room(ring))
-        return (size_result){.status = FAIL(QUEUE_FULL)};
     struct abi_submission *slot = &ring->submissions[tail & ring->submission_mask];
+    if (__builtin_expect(tail == ring->submission_end, false)) {
+        slot = peal_call_make_room();
+        if (slot == nullptr) return (size_result){.status = FAIL(QUEUE_FULL)};
+    }
     slot->op = request->op;
     slot->flags = request->flags;
     slot->priority = request->priority;
@@ -44,7 +45,7 @@ bool peal_call_make_room(struct peal_ring *ring);
     slot->user_data = PEAL_USER_DATA_CALL;
     slot->args[0] = request->args[0];
     slot->args[1] = request->args[1];
-    return peal_call_finish(ring);
+    return peal_call_finish();
 }
 
 /* As above for an operation whose value is a new handle. */

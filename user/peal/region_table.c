@@ -92,23 +92,37 @@ bool region_table_remove(struct region_table *table, uint64_t address, struct re
     change_begin(table);
     for (uint32_t i = at; i < table->count; i++)
         entry_store(&table->entries[i - 1], table->entries[i]);
+    entry_store(&table->entries[table->count - 1], (struct region){0}); /* `recent` may name it */
     store_relaxed(&table->count, table->count - 1);
     change_end(table);
     return true;
 }
 
-bool region_table_find(const struct region_table *table, uint64_t address,
-                       struct region *out_region)
+static bool contains(const struct region *region, uint64_t address)
+{
+    return address - region->address < region->length_bytes;
+}
+
+/* The region that contains the address; else one that does not. */
+static struct region look_up(struct region_table *table, uint64_t address)
+{
+    struct region found = entry_load(&table->entries[load_relaxed(&table->recent)]);
+    if (contains(&found, address)) return found;
+    uint32_t at = entries_up_to(table, address);
+    if (at == 0) return (struct region){0};
+    store_relaxed(&table->recent, at - 1);
+    return entry_load(&table->entries[at - 1]);
+}
+
+bool region_table_find(struct region_table *table, uint64_t address, struct region *out_region)
 {
     for (;;) {
         uint32_t before = load_acquire(&table->sequence); /* pairs with change_end() */
         if (before % 2 != 0) continue;
-        uint32_t at = entries_up_to(table, address);
-        struct region found = {0};
-        if (at > 0) found = entry_load(&table->entries[at - 1]);
+        struct region found = look_up(table, address);
         atomic_thread_fence(memory_order_acquire); /* pairs with change_begin() */
         if (load_relaxed(&table->sequence) != before) continue;
-        if (at == 0 || address - found.address >= found.length_bytes) return false;
+        if (!contains(&found, address)) return false;
         *out_region = found;
         return true;
     }

@@ -5,7 +5,8 @@
  *
  * Context:  any thread. Look-ups take no lock and retry while a change is being made.
  * Locking:  changes are made by one thread at a time; the caller sees to that.
- * Cost:     a look-up is a binary search; insert and remove move what is behind.
+ * Cost:     a look-up is a binary search, except where the last one ended; insert and remove move
+ * what is behind.
  */
 #pragma once
 #include <stddef.h>
@@ -24,6 +25,7 @@ struct region {
 struct region_table {
     uint32_t sequence; /* odd while a change is under way */
     uint32_t count;
+    uint32_t recent; /* which entry was found last: a hint, right more often than not */
     struct region entries[REGION_TABLE_ENTRIES_MAX]; /* by address */
 };
 
@@ -34,5 +36,4 @@ struct region_table {
 bool region_table_remove(struct region_table *table, uint64_t address, struct region *out_removed);
 
 /* Finds the region that contains `address`; false when there is none. */
-bool region_table_find(const struct region_table *table, uint64_t address,
-                       struct region *out_region);
+bool region_table_find(struct region_table *table, uint64_t address, struct region *out_region);

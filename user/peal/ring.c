@@ -20,8 +20,16 @@ void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header)
         .submission_mask = header->submission_entries - 1,
         .completion_mask = header->completion_entries - 1,
         .submission_tail = header->submission_tail,
+        .submission_end = header->submission_head + header->submission_entries,
         .completion_head = header->completion_head,
     };
+}
+
+bool peal_ring_find_room(struct peal_ring *ring)
+{
+    uint32_t accepted = load_acquire(&ring->header->submission_head); /* pairs with the kernel */
+    ring->submission_end = accepted + ring->submission_mask + 1;
+    return ring->submission_tail != ring->submission_end;
 }
 
 /* Publishes what was pushed and enters the kernel. */
@@ -113,15 +121,16 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
     return result;
 }
 
-bool peal_call_make_room(struct peal_ring *ring)
+[[gnu::noinline]] struct abi_submission *peal_call_make_room(void)
 {
-    ring_enter(ring, 0, 0);
-    return ring->submission_tail - load_acquire(&ring->header->submission_head) <=
-           ring->submission_mask;
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    if (!peal_ring_find_room(ring)) ring_enter(ring, 0, 0);
+    return peal_ring_slot();
 }
 
-[[gnu::noinline]] size_result peal_call_finish(struct peal_ring *ring)
+[[gnu::noinline]] size_result peal_call_finish(void)
 {
+    struct peal_ring *ring = &peal_thread_self()->ring;
     struct abi_ring_header *header = ring->header;
     uint32_t tail = ring->submission_tail + 1, head = ring->completion_head;
     ring->submission_tail = tail;

@@ -31,6 +31,7 @@ struct peal_ring {
     uint32_t submission_mask;
     uint32_t completion_mask;
     uint32_t submission_tail; /* entries filled; published when entering */
+    uint32_t submission_end;  /* up to here entries are known to be free */
     uint32_t completion_head; /* entries read */
     uint32_t claimed_count;   /* completions at or behind the head that are taken already */
     uint32_t refusal_detail;  /* of the last call that failed */
@@ -69,12 +70,15 @@ void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header);
 #include <abi/ops.def>
 #undef OP
 
+/* Looks at what the kernel has accepted since; false when the submission queue is full. */
+bool peal_ring_find_room(struct peal_ring *ring);
+
 /* The next free slot of the submission queue, or nullptr when it is full: submit first. */
 static inline struct abi_submission *peal_ring_slot(void)
 {
     struct peal_ring *ring = &peal_thread_self()->ring;
-    uint32_t accepted = load_acquire(&ring->header->submission_head); /* pairs with the kernel */
-    if (ring->submission_tail - accepted > ring->submission_mask) return nullptr;
+    bool may_be_full = ring->submission_tail == ring->submission_end;
+    if (__builtin_expect(may_be_full, false) && !peal_ring_find_room(ring)) return nullptr;
     return &ring->submissions[ring->submission_tail & ring->submission_mask];
 }
 
