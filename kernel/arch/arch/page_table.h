@@ -47,10 +47,10 @@ status page_table_create(struct page_table *table, struct memory_quota *quota);
 void page_table_destroy(struct page_table *table);
 
 /*
- * Maps one page. address and frame are aligned to page_bytes. A table left empty by unmapping may
- * be replaced by a large page, so what was unmapped there must have been flushed. OUT_OF_MEMORY no
- * frame for a table on the way; nothing changed ALREADY_EXISTS   something is mapped there,
- * whatever it is
+ * Maps one page. address and frame are aligned to page_bytes.
+ *   OUT_OF_MEMORY    no frame for a table on the way; nothing changed
+ *   ALREADY_EXISTS   something is mapped there, whatever it is; or, for a large page, small ones
+ *                    once were
  */
 status page_table_map(struct page_table *table, uint64_t address, physical_address frame,
                       uint64_t page_bytes, uint8_t access);
@@ -69,7 +69,8 @@ status page_table_protect(struct page_table *table, uint64_t address, uint64_t l
 
 /*
  * Puts another frame in the place of a page of 4 KiB, in one step: nobody ever finds nothing there.
- * The access stays. NOT_FOUND   no page of 4 KiB is mapped there
+ * The access stays.
+ *   NOT_FOUND   no page of 4 KiB is mapped there
  */
 status page_table_replace(struct page_table *table, uint64_t address, physical_address frame);
 

@@ -5,14 +5,15 @@
  * A table has 512 entries; levels count from 4 at the root to 1. An entry is
  *   nothing   all bits zero
  *   a table   present, at a level above 1, without LEAF
- *   a leaf    with LEAF, software's own bit, set; the processor's bit for large pages is set as
- * well above level 1. A leaf that may not be touched at all has PRESENT clear. What an entry is
- * follows from its bits alone, never from comparing addresses: a large page that is split may well
- * cover the very frame that becomes the table.
+ *   a leaf    with LEAF, software's own bit, set; above level 1 the processor's bit for large
+ *             pages as well; a leaf that may not be touched at all has PRESENT clear
  *
- * Tables are made on the way down and stay until the end: a processor may still walk one that
- * unmapping has emptied. Only mapping a large page in its place frees it, when all translations are
- * forgotten.
+ * What an entry is follows from its bits alone, never from comparing addresses: a large page that
+ * is split may well cover the very frame that becomes the table.
+ *
+ * Tables are made on the way down and stay until the end, even when unmapping has emptied them:
+ * processors keep the way to a table in caches of their own, fill those at any time, and would take
+ * whatever its frame holds next for a table.
  */
 #include "arch/arch/page_table.h"
 #include "base/bytes.h"
@@ -144,8 +145,7 @@ static void check_range(const struct page_table *table, uint64_t address, uint64
 {
     ASSERT(is_aligned(address, PAGE_BYTES) && is_aligned(length, PAGE_BYTES));
     if (table == page_table_kernel())
-        ASSERT(address >= KERNEL_HALF_START &&
-               (length == 0 || length - 1 <= UINT64_MAX - address));
+        ASSERT(address >= KERNEL_HALF_START && (length == 0 || length - 1 <= UINT64_MAX - address));
     else
         ASSERT(span_fits(address, length, ABI_USER_ADDRESS_END));
 }
@@ -197,30 +197,6 @@ void page_table_destroy(struct page_table *table)
     *table = (struct page_table){0};
 }
 
-/* Whether nothing is mapped through the entry, though tables may hang below it. */
-static bool is_empty(uint64_t entry, uint32_t level)
-{
-    if (!is_table(entry)) return entry == 0;
-    for (uint32_t i = 0; i < TABLE_ENTRIES; i++)
-        if (!is_empty(entries_of(entry)[i], level - 1)) return false;
-    return true;
-}
-
-/* Puts a large page in the place of tables that unmapping has emptied. */
-static status map_over_tables(struct page_table *table, uint64_t address, uint32_t level,
-                              uint64_t leaf)
-{
-    uint64_t *entries = entries_at(table->root);
-    for (uint32_t above = LEVEL_ROOT; above > level; above--)
-        entries = entries_of(entries[index_at(address, above)]);
-    uint64_t *entry = &entries[index_at(address, level)];
-    if (!is_empty(*entry, level)) return FAIL(ALREADY_EXISTS);
-    uint64_t tables = *entry;
-    entry_set(entry, leaf);
-    free_tables(table, tables, level);
-    return OK;
-}
-
 status page_table_map(struct page_table *table, uint64_t address, physical_address frame,
                       uint64_t page_bytes, uint8_t access)
 {
@@ -231,8 +207,7 @@ status page_table_map(struct page_table *table, uint64_t address, physical_addre
     if (level > 1) table->has_large_pages = true;
     uint64_t leaf = frame.value | leaf_bits(access, level);
     struct slot slot = slot_find(table, address);
-    if (slot.level < level) return map_over_tables(table, address, level, leaf);
-    if (*slot.entry != 0) return FAIL(ALREADY_EXISTS);
+    if (slot.level < level || *slot.entry != 0) return FAIL(ALREADY_EXISTS);
     if (slot.level == level) {
         entry_set(slot.entry, leaf);
         return OK;
