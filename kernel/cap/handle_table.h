@@ -50,7 +50,9 @@ handle_result handle_table_insert(struct handle_table *table,
 
 /*
  * Finds a capability of one of `kinds` (ABI_KIND_BIT set) with all of `rights` and returns a
- * reference to it. INVALID_CAPABILITY      no such handle here CAPABILITY_REVOKED
+ * reference to it.
+ *   INVALID_CAPABILITY      no such handle here
+ *   CAPABILITY_REVOKED      it was taken back
  *   WRONG_CAPABILITY_TYPE   another kind
  *   INSUFFICIENT_RIGHTS     *out_detail says which and why
  */

@@ -27,8 +27,8 @@ static void mount_archive(const void *archive, uint64_t archive_bytes)
         return;
     }
     if (show(TEXT("boot"), root.value))
-        log_line("mount", "/boot is the boot archive, %llu bytes",
-                 (unsigned long long)archive_bytes);
+        log_line("mount", "/boot is the boot archive, %llu KiB",
+                 (unsigned long long)(archive_bytes >> 10));
 }
 
 /* How many volumes of each kind are in the root. */

@@ -60,8 +60,7 @@ static void wait_for_crowd(void)
     spin_release(&crowd.lock);
 }
 
-/* --- Two threads, on one or on two processors, hand a turn to and fro ---------------------------
- */
+/* --- Two threads, on one or on two processors, hand a turn to and fro ------------------------- */
 
 static struct {
     spin_lock lock;
@@ -98,8 +97,7 @@ static void test_turns(void)
     }
 }
 
-/* --- Sleeping ends when it should, on every processor -------------------------------------------
- */
+/* --- Sleeping ends when it should, on every processor ----------------------------------------- */
 
 static void nap(void)
 {
@@ -130,8 +128,7 @@ static void test_sleep(void)
     wait_for_crowd();
 }
 
-/* --- A processor never sees a mapping that tlb_flush() has ended --------------------------------
- */
+/* --- A processor never sees a mapping that tlb_flush() has ended ------------------------------ */
 
 /*
  * One thread puts frame after frame in one place, each holding its generation, and publishes the
@@ -210,8 +207,7 @@ static void test_flush(void)
         frame_pool_give(nullptr, frames[i].value, 0);
 }
 
-/* --- Threads that come and go leave nothing behind ----------------------------------------------
- */
+/* --- Threads that come and go leave nothing behind -------------------------------------------- */
 
 static void come_and_go(void *argument)
 {

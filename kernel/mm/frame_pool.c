@@ -66,8 +66,7 @@ static struct {
 
 static struct frame_cache caches[CPU_COUNT_MAX]; /* owned by each processor, interrupts off */
 
-/* --- Regions ------------------------------------------------------------------------------------
- */
+/* --- Regions ---------------------------------------------------------------------------------- */
 
 /* The region that holds the address, or nullptr: binary search for the last one that starts at or
  * below. */
@@ -213,8 +212,7 @@ void frame_pool_open(physical_address start)
     region_open(region, 0);
 }
 
-/* --- Takes and gives ----------------------------------------------------------------------------
- */
+/* --- Takes and gives -------------------------------------------------------------------------- */
 
 /* From the lowest region with room. BUDDY_NONE becomes a null region. */
 static struct parked_frame take_run_locked(uint32_t order) REQUIRES(pool.lock)
@@ -385,8 +383,7 @@ int frame_pool_untag(physical_address start)
     return changed ? order : -1;
 }
 
-/* --- The whole ----------------------------------------------------------------------------------
- */
+/* --- The whole -------------------------------------------------------------------------------- */
 
 /* Other processors' caches change meanwhile: their counts are read once each, and may be a little
  * old. */

@@ -42,8 +42,9 @@ RESULT_TYPE(frame_result, physical_address);
  * Takes one frame, or a run of 2^order frames for devices and large pages, and charges it to
  * `quota` (nullptr: the kernel's own). The frames hold what their last owner left: zero them before
  * a program can see them. The caller owns them and ends that with frame_pool_give of the same order
- * and quota. OUT_OF_MEMORY   the pool or the quota has no run this large OUT_OF_RANGE    order >
- * FRAME_ORDER_MAX
+ * and quota.
+ *   OUT_OF_MEMORY   the pool or the quota has no run this large
+ *   OUT_OF_RANGE    order > FRAME_ORDER_MAX
  */
 frame_result frame_pool_take(struct memory_quota *quota, uint32_t order);
 /* As above, one frame, cleared. */

@@ -92,8 +92,7 @@ static spin_lock registry_lock = SPIN_LOCK_INIT(LOCK_RANK_HEAP);
 static _Atomic uint64_t large_count; /* relaxed: statistics */
 static _Atomic uint64_t large_bytes;
 
-/* --- Slabs --------------------------------------------------------------------------------------
- */
+/* --- Slabs ------------------------------------------------------------------------------------ */
 
 static uint64_t slab_bytes(const struct slab_cache *cache)
 {
@@ -197,8 +196,7 @@ static void slab_destroy(struct slab_cache *cache, struct slab *slab)
     frame_pool_give(nullptr, direct_map_reverse(slab), cache->order);
 }
 
-/* --- Depot --------------------------------------------------------------------------------------
- */
+/* --- Depot ------------------------------------------------------------------------------------ */
 
 static void depot_add_locked(struct slab_cache *cache, struct slab *slab) REQUIRES(cache->lock)
 {
@@ -277,8 +275,7 @@ static void depot_give(struct slab_cache *cache, void **objects, uint32_t count)
     depot_give(cache, &object, 1);
 }
 
-/* --- Magazines ----------------------------------------------------------------------------------
- */
+/* --- Magazines -------------------------------------------------------------------------------- */
 
 /* Gives this processor a magazine. Without memory for one, the depot serves it directly. */
 static void magazine_create(struct slab_cache *cache)
@@ -336,8 +333,7 @@ static bool magazine_give(struct slab_cache *cache, void *object)
     return magazine;
 }
 
-/* --- Caches -------------------------------------------------------------------------------------
- */
+/* --- Caches ----------------------------------------------------------------------------------- */
 
 static bool may_proceed(void)
 {
@@ -429,8 +425,7 @@ void slab_give(struct slab_cache *cache, void *object)
     give_to_slab(cache, slab, object);
 }
 
-/* --- Any size -----------------------------------------------------------------------------------
- */
+/* --- Any size --------------------------------------------------------------------------------- */
 
 static void *large_take(size_t bytes)
 {
@@ -495,8 +490,7 @@ void heap_init(void)
         class_caches[i] = register_cache("heap", class_bytes[i], 16, true);
 }
 
-/* --- Counts -------------------------------------------------------------------------------------
- */
+/* --- Counts ----------------------------------------------------------------------------------- */
 
 /* Other processors' magazines change meanwhile: each is read once and may be a little old. */
 static uint64_t magazine_objects(const struct slab_cache *cache)

@@ -64,8 +64,7 @@ static void move(struct thread *thread, enum thread_state next)
     atomic_store_explicit(&thread->state, next, memory_order_relaxed);
 }
 
-/* --- Switching ----------------------------------------------------------------------------------
- */
+/* --- Switching -------------------------------------------------------------------------------- */
 
 static void account(struct thread *from, uint64_t now)
 {
@@ -151,8 +150,7 @@ void scheduler_begin(void)
     interrupts_restore(true);
 }
 
-/* --- Giving up the processor --------------------------------------------------------------------
- */
+/* --- Giving up the processor ------------------------------------------------------------------ */
 
 static uint8_t priority_of(const struct thread *thread)
 {
@@ -208,8 +206,7 @@ void scheduler_return_to_user(void)
     if (unlikely(wants_reschedule(processor))) reschedule(processor);
 }
 
-/* --- Sleeping and waking ------------------------------------------------------------------------
- */
+/* --- Sleeping and waking ---------------------------------------------------------------------- */
 
 void thread_prepare_to_sleep(void)
 {
@@ -319,8 +316,7 @@ void scheduler_leave(void) NO_LOCK_CHECK
     panic("a dead thread was run");
 }
 
-/* --- Interrupts ---------------------------------------------------------------------------------
- */
+/* --- Interrupts ------------------------------------------------------------------------------- */
 
 /* The slice of a thread that nobody waits behind is renewed; else the way back to user mode
  * switches. */
@@ -352,8 +348,7 @@ static void kick_interrupt(void)
 {
 }
 
-/* --- Idling -------------------------------------------------------------------------------------
- */
+/* --- Idling ----------------------------------------------------------------------------------- */
 
 /* One thread that waits behind others elsewhere, now ours, or nullptr. Interrupts off, no lock
  * held. */
@@ -420,8 +415,7 @@ static void idle_entry(void *unused)
     idle_loop();
 }
 
-/* --- Beginning ----------------------------------------------------------------------------------
- */
+/* --- Beginning -------------------------------------------------------------------------------- */
 
 static void processor_init(struct processor *processor, struct thread *current,
                            struct thread *idle) NO_LOCK_CHECK

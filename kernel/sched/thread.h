@@ -23,11 +23,9 @@
 #include "sync/spin_lock.h"
 #include "time/timer_queue.h"
 
-#define THREAD_PRIORITY_COUNT 32u
-#define THREAD_PRIORITY_IDLE  0u
-#define THREAD_PRIORITY_USER                                             \
-    8u /* of a program that asked for nothing; user priorities are 8..15 \
-        */
+#define THREAD_PRIORITY_COUNT  32u
+#define THREAD_PRIORITY_IDLE   0u
+#define THREAD_PRIORITY_USER   8u  /* programs that asked for nothing; 8..15 are for programs */
 #define THREAD_PRIORITY_WORKER 20u /* kernel worker threads */
 #define THREAD_SLICE_NS        10000000u
 

@@ -2,17 +2,17 @@
  * Processes: an address space, handles, registered buffers, quotas and threads that live and end
  * together.
  *
- *      process_create      process_start             exit, kill, fault, last thread
- *   o --------------> NEW --------------> RUNNING --------------------------> ENDING
- *                                                                               | last thread gone
- *                                                                               v
- *                                                                             ENDED --last put-->
- * freed
+ *      process_create       process_start            exit, kill, fault, last thread
+ *   o ---------------> NEW --------------> RUNNING ---------------------------------> ENDING
+ *                                                                                       |
+ *                                                                      last thread gone |
+ *                                                                                       v
+ *                                                          freed <------ last put --- ENDED
  *
  *   NEW      being put together by its creator, no thread has run
  *   ENDING   every thread has been told to end; each closes its ring, on its own, on its way out
- *   ENDED    handles, buffers and address space are gone; the exit record stays while handles to it
- * do
+ *   ENDED    handles, buffers and address space are gone; the exit record stays as long as handles
+ *            to it do
  *
  * When a process reaches ENDED everything it held has been given back: whoever waits for it may
  * count on that.

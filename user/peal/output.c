@@ -106,16 +106,17 @@ void peal_error(const char *format, ...)
     error_write(&line);
 }
 
+/* Which right is missing, and why. What is opened begins with the rights of its directory. */
 static void format_refusal(struct writer *line)
 {
     uint32_t detail = peal_refusal_detail();
-    uint32_t bit = ABI_DETAIL_RIGHT(detail);
-    writer_write(line, TEXT(" Missing: "));
+    uint32_t bit = ABI_DETAIL_RIGHT(detail), step = ABI_DETAIL_STEP(detail);
+    writer_write(line, TEXT("The handle lacks the right to "));
     peal_format_rights(line, bit < ABI_RIGHT_COUNT ? 1ull << bit : 0);
-    if (ABI_DETAIL_STEP(detail) == 0)
-        writer_write(line, TEXT(", which it was never given."));
+    if (step == 0)
+        writer_write(line, TEXT(", which it never had; nor had the directory it was opened in."));
     else
-        writer_format(line, ", taken away at restriction %u.", ABI_DETAIL_STEP(detail));
+        writer_format(line, ", taken away by restriction %u on its way here.", step);
 }
 
 void peal_error_status(text subject, status why)
@@ -124,9 +125,12 @@ void peal_error_status(text subject, status why)
     struct writer line = WRITER(bytes);
     text meaning = peal_status_meaning(why), name = peal_status_name(why);
     error_begin(&line);
-    writer_format(&line, "%.*s: %.*s (%.*s)", TEXT_ARGUMENTS(subject), TEXT_ARGUMENTS(meaning),
-                  TEXT_ARGUMENTS(name));
-    if (why.code == STATUS_INSUFFICIENT_RIGHTS) format_refusal(&line);
+    writer_format(&line, "%.*s: ", TEXT_ARGUMENTS(subject));
+    if (why.code == STATUS_INSUFFICIENT_RIGHTS)
+        format_refusal(&line);
+    else
+        writer_write(&line, meaning);
+    writer_format(&line, " (%.*s)", TEXT_ARGUMENTS(name));
     if (why.code == STATUS_INVALID_CAPABILITY)
         writer_write(&line, TEXT(" Was it granted? `handles` tells, `help with` explains."));
     error_write(&line);

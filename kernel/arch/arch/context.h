@@ -19,8 +19,7 @@ struct thread_context {
 void context_init(struct thread_context *context, void *stack_top, void (*entry)(void *),
                   void *argument);
 
-/* Saves callee-saved state in *from, continues *to. Returns when somebody switches back to *from.
- */
+/* Saves callee-saved state in *from, continues *to; returns when somebody switches back. */
 void context_switch(struct thread_context *from, struct thread_context *to);
 
 /*

@@ -3,8 +3,10 @@
  * time; one that does not come is left out, and the machine runs without it.
  *
  * Pages below 1 MiB that this needs, five in a row, lent by the memory map and given back by the
- * boot order: 0 the trampoline   1 root table   2, 3, 4 the tables that map page 0 where it is,
- * read and execute only
+ * boot order:
+ *   0         the trampoline
+ *   1         root table
+ *   2, 3, 4   the tables that map page 0 where it is, read and execute only
  */
 #include "arch/arch/context.h"
 #include "arch/x86_64/x86_64.h"

@@ -40,17 +40,14 @@
 #define FEATURE_READ_ONLY (1ull << 5)
 #define FEATURE_BLK_SIZE  (1ull << 6)
 #define FEATURE_FLUSH     (1ull << 9)
-#define FEATURE_TOPOLOGY  (1ull << 10)
-#define FEATURES_WANTED                                                                          \
-    (FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_READ_ONLY | FEATURE_BLK_SIZE | FEATURE_FLUSH | \
-     FEATURE_TOPOLOGY)
+#define FEATURES_WANTED \
+    (FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_READ_ONLY | FEATURE_BLK_SIZE | FEATURE_FLUSH)
 
 /* 5.2.4: offsets in the device's configuration */
-#define CONFIG_CAPACITY       0
-#define CONFIG_SIZE_MAX       8
-#define CONFIG_SEG_MAX        12
-#define CONFIG_BLK_SIZE       20
-#define CONFIG_PHYSICAL_SHIFT 24
+#define CONFIG_CAPACITY 0
+#define CONFIG_SIZE_MAX 8
+#define CONFIG_SEG_MAX  12
+#define CONFIG_BLK_SIZE 20
 
 /* 5.2.6 */
 #define REQUEST_READ  0u
@@ -498,15 +495,6 @@ static status read_geometry(struct disk *disk)
     return OK;
 }
 
-/* Sectors the medium handles as one; told to people, since the page cache reads more than that. */
-static uint32_t physical_sectors(struct disk *disk)
-{
-    uint8_t shift = 0;
-    bool is_known = (disk->features & FEATURE_TOPOLOGY) != 0 &&
-                    is_ok(virtio_read_config(&disk->virtio, CONFIG_PHYSICAL_SHIFT, &shift, 1));
-    return is_known && shift < 16 ? 1u << shift : 1;
-}
-
 static void init_disk(struct disk *disk, physical_address slot_memory)
 {
     spin_lock_init(&disk->lock, LOCK_RANK_DEVICE);
@@ -572,11 +560,11 @@ void device_init_block(void)
         if (disk == nullptr) continue;
         number++;
         uint32_t partitions = block_device_find_partitions(&disk->device);
-        log_line("virtio-blk", "%.*s: %llu sectors of %u bytes (%u on the medium), %s%u partitions",
+        log_line("virtio-blk", "%.*s: %s%llu sectors of %u bytes, %u partition%s",
                  TEXT_ARGUMENTS(block_device_name(&disk->device)),
+                 disk->device.is_read_only ? "read-only, " : "",
                  (unsigned long long)disk->device.sector_count, disk->device.sector_bytes,
-                 physical_sectors(disk), disk->device.is_read_only ? "read-only, " : "",
-                 partitions);
+                 partitions, partitions == 1 ? "" : "s");
     }
     if (number == 0) log_line("virtio-blk", "no disks");
 }

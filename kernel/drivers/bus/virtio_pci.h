@@ -58,8 +58,10 @@ status virtio_open(struct virtio_device *device, struct pci_function *function);
 status virtio_negotiate(struct virtio_device *device, uint64_t wanted);
 
 /*
- * Reads one field of the device's configuration, or several of 32 bits, consistent as a
- * whole: 2.5.1. OUT_OF_RANGE   the device has no such bytes IO_ERROR       it keeps changing
+ * Reads one field of the device's configuration, or several of 32 bits, consistent as a whole:
+ * 2.5.1.
+ *   OUT_OF_RANGE   the device has no such bytes
+ *   IO_ERROR       it keeps changing
  */
 status virtio_read_config(const struct virtio_device *device, uint32_t offset, void *to,
                           uint32_t length);

@@ -32,6 +32,6 @@ struct ustar_entry {
  * The next entry. Links, devices and the like are USTAR_OTHER.
  *   NOT_FOUND   the archive ends here, as it should
  *   IO_ERROR    what stands here is no header, or its content is not all there: *out_reason says
- * what. The reader stays where it is; nothing behind can be trusted
+ *               what. The reader stays where it is; nothing behind can be trusted
  */
 status ustar_next(struct ustar_reader *reader, struct ustar_entry *out_entry, text *out_reason);

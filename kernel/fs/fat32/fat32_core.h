@@ -90,7 +90,8 @@ struct fat32_map {
 /*
  * Follows the chain to its end. An empty chain (first cluster 0) has no clusters. One that leaves
  * the volume or runs into free clusters is usable up to there, and marked as damaged; a loop is
- * marked likewise, and nothing of it is usable. IO_ERROR, TIMED_OUT   the table could not be read
+ * marked likewise, and nothing of it is usable.
+ *   IO_ERROR, TIMED_OUT   the table could not be read
  *   OUT_OF_MEMORY
  */
 status fat32_map_load(struct fat32_volume *volume, uint32_t first_cluster,
@@ -105,7 +106,8 @@ struct fat32_extent {
 /*
  * Where the bytes offset..offset+length lie, as far as they are contiguous on the disk: at least
  * one sector, at most what was asked for. Both are multiples of the device's sector size, length
- * not 0. IO_ERROR   the chain ends before `offset`, or the table could not be read
+ * not 0.
+ *   IO_ERROR   the chain ends before `offset`, or the table could not be read
  */
 status fat32_locate(struct fat32_volume *volume, const struct fat32_map *map, uint64_t offset_bytes,
                     uint32_t length_bytes, struct fat32_extent *out_extent);

@@ -12,8 +12,9 @@ struct block_device;
 
 /*
  * The root directory of the device's volume, one reference. The volume stays mounted until
- * fat32_unmount. NOT_FOUND                          no FAT32 volume that can be used IO_ERROR,
- * TIMED_OUT, OUT_OF_MEMORY *out_reason then says why, in words for people.
+ * fat32_unmount. *out_reason says why there is none, in words for people.
+ *   NOT_FOUND   no FAT32 volume that can be used
+ *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
  */
 vnode_result fat32_mount(struct block_device *device, text *out_reason);
 /* Ends a mount whose root is not shown anywhere and has the last reference to any of its vnodes. */

@@ -41,7 +41,8 @@ struct vnode *vfs_vnode(struct object *file_or_directory);
 
 /*
  * Copies bytes from the file into a buffer. Answers how many; fewer than asked for means end of
- * file. offset ABI_OFFSET_CURRENT reads at the position and moves it. IO_ERROR, OUT_OF_MEMORY
+ * file. offset ABI_OFFSET_CURRENT reads at the position and moves it.
+ *   IO_ERROR, OUT_OF_MEMORY
  *   WOULD_BLOCK   (cached, no wait) some page is not in memory; nothing but the span was changed
  */
 size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to);
@@ -58,7 +59,9 @@ void vfs_fill_stat(struct object *file_or_directory, struct abi_stat *stat);
 
 /*
  * Packs struct abi_directory_entry records into `to`, from the cookie on. Answers bytes; 0 at the
- * end. OUT_OF_RANGE   not even one record fits IO_ERROR, OUT_OF_MEMORY
+ * end.
+ *   OUT_OF_RANGE   not even one record fits
+ *   IO_ERROR, OUT_OF_MEMORY
  */
 size_result vfs_enumerate(struct object *directory, uint64_t cookie, const buffer_pin *to);
 

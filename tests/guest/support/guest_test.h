@@ -9,7 +9,7 @@
  *     }
  *
  * Each test gives one line, "test: ok NAME", "test: skip NAME: why" or "test: FAIL NAME: why", and
- * the program ends with "tests: N passed, N failed, N skipped" and exit code 0, or 1 when one
+ * the program ends with "test: PROGRAM: N ok, N failed, N skipped" and exit code 0, or 1 when one
  * failed. Arguments select the tests whose names contain one of them.
  *
  * Every test is followed by a count of the handles of its process, when "system" was granted: one

@@ -114,5 +114,5 @@ int peal_main(struct peal_arguments arguments)
     if (peal_text_equal(what, TEXT("handles"))) return hog_handles();
     if (peal_text_equal(what, TEXT("ring"))) return hog_ring();
     if (peal_text_equal(what, TEXT("threads"))) return hog_threads();
-    return peal_usage_error("memory, handles, ring or threads?");
+    return peal_usage_error("say what: memory, handles, ring or threads");
 }

@@ -20,7 +20,7 @@ static const struct command_info commands[] = {
     {TEXT("handles"), TEXT("what a process holds, with which rights"), RIGHTS_OBSERVE, false,
      false},
     {TEXT("hexdump"), TEXT("print a file byte by byte"), 0, false, false},
-    {TEXT("hog"), TEXT("use up memory, handles or the ring"), 0, false, false},
+    {TEXT("hog"), TEXT("use up memory, handles, the ring or threads"), 0, false, false},
     {TEXT("kill"), TEXT("end a process by its number"), RIGHTS_ENDING, false, false},
     {TEXT("ls"), TEXT("list a directory"), 0, false, false},
     {TEXT("poweroff"), TEXT("switch the machine off"), ABI_RIGHT_CONTROL, false, false},
