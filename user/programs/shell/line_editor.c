@@ -254,6 +254,23 @@ static bool edit(struct line_editor *editor, uint8_t byte)
     }
 }
 
+static bool is_character(uint8_t byte)
+{
+    return byte >= ' ' && byte != KEY_BACKSPACE;
+}
+
+/* What does not fit into the line is dropped. */
+static void insert_and_show(struct line_editor *editor, text typed, struct writer *out)
+{
+    text fitting = peal_text_slice(typed, 0, LINE_BYTES_MAX - editor->length);
+    bool is_append = editor->cursor == editor->length;
+    editor_insert(editor, fitting);
+    if (is_append && columns_of(editor->line, editor->length) < room(editor))
+        writer_write(out, fitting);
+    else
+        editor_redraw(editor, out);
+}
+
 static enum editor_event key_feed(struct line_editor *editor, uint8_t byte, struct writer *out)
 {
     if (byte == '\r' || byte == '\n') {
@@ -273,16 +290,23 @@ static enum editor_event key_feed(struct line_editor *editor, uint8_t byte, stru
         writer_write(out, TEXT("\x1b[H\x1b[2J"));
     else if (!edit(editor, byte)) {
         char typed = (char)byte;
-        if (byte < ' ') return EDITOR_MORE;
-        bool is_append = editor->cursor == editor->length && editor->length < LINE_BYTES_MAX;
-        editor_insert(editor, (text){&typed, 1});
-        if (is_append && columns_of(editor->line, editor->length) < room(editor)) {
-            writer_byte(out, typed);
-            return EDITOR_MORE;
-        }
+        if (is_character(byte)) insert_and_show(editor, (text){&typed, 1}, out);
+        return EDITOR_MORE;
     }
     editor_redraw(editor, out);
     return EDITOR_MORE;
+}
+
+size_t editor_feed_text(struct line_editor *editor, text typed, struct writer *out)
+{
+    size_t count = 0;
+    if (editor->escape != ESCAPE_NONE) return 0;
+    while (count < typed.length && is_character((uint8_t)typed.bytes[count]))
+        count++;
+    if (count == 0) return 0;
+    editor->last_was_return = false;
+    insert_and_show(editor, peal_text_slice(typed, 0, count), out);
+    return count;
 }
 
 enum editor_event editor_feed(struct line_editor *editor, uint8_t byte, struct writer *out)

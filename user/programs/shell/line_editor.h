@@ -12,7 +12,7 @@
 #include "peal/format.h"
 #include "peal/text.h"
 
-#define LINE_BYTES_MAX    1024u
+#define LINE_BYTES_MAX    12288u /* enough for a command with WORDS_MAX words */
 #define HISTORY_LINES_MAX 64u
 
 enum editor_event : uint8_t {
@@ -52,6 +52,12 @@ void editor_begin(struct line_editor *editor, text prompt, struct writer *out);
 
 /* Takes one typed byte. */
 enum editor_event editor_feed(struct line_editor *editor, uint8_t byte, struct writer *out);
+
+/*
+ * Takes the characters that `typed` begins with, as from a paste, and shows them in one step: a
+ * terminal is slow. Answers how many bytes; 0 when the first one is a key for editor_feed().
+ */
+size_t editor_feed_text(struct line_editor *editor, text typed, struct writer *out);
 
 static inline text editor_line(const struct line_editor *editor)
 {

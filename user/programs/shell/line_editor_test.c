@@ -1,5 +1,6 @@
 #include "line_editor.h"
 #include "support/test.h"
+#include <string.h>
 
 static struct line_editor editor;
 static char shown[65536];
@@ -109,6 +110,30 @@ TEST(a_line_that_is_full_takes_no_more)
         type("x");
         out.length = 0;
     }
+    CHECK_EQUAL(LINE_BYTES_MAX, editor.length);
+}
+
+TEST(a_paste_is_shown_in_one_step_up_to_its_first_key)
+{
+    begin(20);
+    text paste = TEXT("0123456789 0123456789 0123456789\rnext");
+    out.length = 0;
+    CHECK_EQUAL(32, editor_feed_text(&editor, paste, &out));
+    CHECK(out.length <= 20 + 3 + 1); /* return, columns, erase */
+    check_line("0123456789 0123456789 0123456789", 32);
+    CHECK_EQUAL(0, editor_feed_text(&editor, TEXT("\rnext"), &out));
+    CHECK_EQUAL(0, editor_feed_text(&editor, TEXT("\x7f"), &out));
+    type("\x1b");
+    CHECK_EQUAL(0, editor_feed_text(&editor, TEXT("[D"), &out)); /* within a key */
+}
+
+TEST(a_paste_longer_than_a_line_fills_it)
+{
+    static char paste[LINE_BYTES_MAX + 10];
+    memset(paste, 'x', sizeof(paste));
+    begin(80);
+    out.length = 0;
+    CHECK_EQUAL(sizeof(paste), editor_feed_text(&editor, (text){paste, sizeof(paste)}, &out));
     CHECK_EQUAL(LINE_BYTES_MAX, editor.length);
 }
 

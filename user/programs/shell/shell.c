@@ -134,8 +134,14 @@ static int shell_loop(struct shell *shell)
             peal_error_status(TEXT("console"), read);
             return 1;
         }
-        for (size_t i = 0; i < typed.length && !shell->wants_exit; i++)
-            feed(shell, (uint8_t)typed.bytes[i], &out);
+        while (typed.length > 0 && !shell->wants_exit) {
+            size_t taken = editor_feed_text(&shell->editor, typed, &out);
+            if (taken == 0) {
+                feed(shell, (uint8_t)typed.bytes[0], &out);
+                taken = 1;
+            }
+            typed = peal_text_slice(typed, taken, SIZE_MAX);
+        }
     }
     show(&out);
     return (int)shell->last_code;
