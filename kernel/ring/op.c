@@ -200,9 +200,15 @@ op_outcome op_let_go(struct op *op)
     /* Armed here, so it fires on this processor, and not before the lock is released. */
     if (has_limit) timer_arm(&op->timer, (deadline){op->limit_ns});
     bool is_gone = state_move(op, OP_RUNNING, OP_PENDING);
-    if (!is_gone) atomic_store_explicit(&ring->pending, others, memory_order_relaxed);
+    if (is_gone)
+        ring->current = ring_take_free_locked(ring);
+    else
+        atomic_store_explicit(&ring->pending, others, memory_order_relaxed);
     spin_release(&ring->lock);
-    if (is_gone) return op_pending();
+    if (is_gone) {
+        if (ring->current != nullptr) op_start(ring->current);
+        return op_pending();
+    }
 
     quiet_timer(op);
     op_start(op);

@@ -105,7 +105,8 @@ enum op_buffer_use : uint8_t {
 
 /* How much there is to do before the handler can run. */
 enum op_shape : uint8_t {
-    OP_BARE,   /* takes nothing: the submission is not copied, and the handler looks at nothing */
+    OP_BARE,   /* takes nothing: the submission is not copied; the handler looks at nothing and
+                * completes at once */
     OP_PLAIN,  /* takes fields */
     OP_CLAIMS, /* takes a capability or a buffer */
 };

@@ -150,27 +150,12 @@ MUST_INLINE op_outcome run_bare(struct op *op, const uint64_t *entry, uint64_t w
     return unlikely(forbidden != 0) ? op_failed(FAIL(INVALID_ARGUMENT)) : row->handler(op);
 }
 
-/* Runs the submission. Pending: the op is gone. Otherwise *out_user_data is for its completion. */
-MUST_INLINE op_outcome run(struct op *op, const uint64_t *entry, uint64_t *out_user_data)
-{
-    uint64_t word0 = __atomic_load_n(entry, __ATOMIC_RELAXED);
-    const struct op_descriptor *row = operations[(uint8_t)word0];
-    if (row->shape == OP_BARE) {
-        *out_user_data = __atomic_load_n(&entry[WORD_USER_DATA], __ATOMIC_RELAXED);
-        return run_bare(op, entry, word0, row);
-    }
-    op_outcome outcome = run_copied(op, entry, word0, row);
-    if (!is_pending(outcome)) *out_user_data = op->words[WORD_USER_DATA];
-    return outcome;
-}
-
 /* ---- accepting ---- */
 
 static struct op *take_free(struct ring *ring)
 {
     spin_acquire(&ring->lock);
-    struct op *op = ring->free_first;
-    if (op != nullptr) ring->free_first = op->next_free;
+    struct op *op = ring_take_free_locked(ring);
     spin_release(&ring->lock);
     return op;
 }
@@ -231,19 +216,31 @@ static inline const uint64_t *submission_at(const struct ring *ring, uint64_t po
                                                        sizeof(struct abi_submission));
 }
 
-/*
- * Runs the submission at `entry` and, unless it pends, writes its completion. Answers the op, for
- * the next submission, or nullptr when it is gone.
- */
-MUST_INLINE struct op *accept_one(struct ring *ring, struct op *op, const uint64_t *entry)
+/* Writes the completion of an op that did not pend. */
+MUST_INLINE void complete_in_place(struct ring *ring, uint64_t user_data, op_outcome outcome)
 {
-    uint64_t user_data;
-    op_outcome outcome = run(op, entry, &user_data);
-    if (unlikely(is_pending(outcome))) return nullptr;
     if (likely(is_alone(ring)))
         ring_write_completion(ring, user_data, outcome);
     else
         complete_beside_others(ring, user_data, outcome);
+}
+
+/*
+ * Runs the submission at `entry` and, unless it pends, writes its completion. Answers the op for
+ * the next submission: the same, or another one, if there is one, when it is gone.
+ */
+MUST_INLINE struct op *accept_one(struct ring *ring, struct op *op, const uint64_t *entry)
+{
+    uint64_t word0 = __atomic_load_n(entry, __ATOMIC_RELAXED);
+    const struct op_descriptor *row = operations[(uint8_t)word0];
+    if (row->shape == OP_BARE) {
+        uint64_t user_data = __atomic_load_n(&entry[WORD_USER_DATA], __ATOMIC_RELAXED);
+        complete_in_place(ring, user_data, run_bare(op, entry, word0, row));
+        return op;
+    }
+    op_outcome outcome = run_copied(op, entry, word0, row);
+    if (unlikely(is_pending(outcome))) return ring->current;
+    complete_in_place(ring, op->words[WORD_USER_DATA], outcome);
     return op;
 }
 

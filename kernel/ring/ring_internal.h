@@ -71,6 +71,14 @@ static inline uint64_t *ring_completion_at(const struct ring *ring, uint64_t pos
                                 index % RING_COMPLETIONS_PER_PAGE * sizeof(struct abi_completion));
 }
 
+/* nullptr: none is free. */
+static inline struct op *ring_take_free_locked(struct ring *ring) REQUIRES(ring->lock)
+{
+    struct op *op = ring->free_first;
+    if (op != nullptr) ring->free_first = op->next_free;
+    return op;
+}
+
 /* Writes the completion of an op and counts it; the program sees it with the next ring_show(). */
 MUST_INLINE void ring_write_completion(struct ring *ring, uint64_t user_data, op_outcome outcome)
 {
@@ -113,8 +121,9 @@ void op_start(struct op *op);
 /* Drops what the op pins. Task context. */
 void op_unpin(struct op *op);
 /*
- * Its handler answered pending: lets the op go and answers pending too; or, when it has been
- * completed already, answers what with. Then, and only then, the op is still the caller's.
+ * Its handler answered pending: lets the op go, makes a free one the ring's current op in its place
+ * and answers pending too; or, when it has been completed already, answers what with. Then, and
+ * only then, the op is still the caller's.
  */
 op_outcome op_let_go(struct op *op);
 /* The ring closes: calls the op's cancel function if it is parked, and tells it to give up in any

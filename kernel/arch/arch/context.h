@@ -45,7 +45,7 @@ size_t vector_area_bytes(void);
 /* Gives the state a start value; allocates the vector area. OUT_OF_MEMORY */
 status user_state_create(struct user_state *state, uint64_t thread_pointer);
 void user_state_destroy(struct user_state *state);
-/* Around a switch between threads that run user code. */
+/* Around a switch between threads that run user code. Interrupts off. */
 void user_state_save(struct user_state *state);
 void user_state_load(const struct user_state *state);
 

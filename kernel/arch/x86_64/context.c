@@ -79,12 +79,9 @@ void user_state_destroy(struct user_state *state)
  */
 void user_state_save(struct user_state *state)
 {
-    if (processor.has_fsgsbase) {
-        bool were_on = interrupts_disable();
+    if (processor.has_fsgsbase)
         __asm__ volatile("rdfsbase %0\n\tswapgs\n\trdgsbase %1\n\tswapgs"
                          : "=r"(state->thread_pointer), "=r"(state->second_pointer));
-        interrupts_restore(were_on);
-    }
     if (processor.has_xsave)
         __asm__ volatile("xsave64 (%0)" : : "r"(state->vector_area), "a"(-1), "d"(-1) : "memory");
     else
@@ -94,12 +91,10 @@ void user_state_save(struct user_state *state)
 void user_state_load(const struct user_state *state)
 {
     if (processor.has_fsgsbase) {
-        bool were_on = interrupts_disable();
         __asm__ volatile("wrfsbase %0\n\tswapgs\n\twrgsbase %1\n\tswapgs"
                          :
                          : "r"(state->thread_pointer), "r"(state->second_pointer)
                          : "memory");
-        interrupts_restore(were_on);
     } else {
         msr_write(MSR_FS_BASE, state->thread_pointer);
         msr_write(MSR_KERNEL_GS_BASE, state->second_pointer);
