@@ -48,20 +48,29 @@ void capability_get(struct capability *capability)
     ASSERT(before != 0 && before < UINT32_MAX / 2);
 }
 
-void capability_put(struct capability *capability)
+/* True when it was the last reference. */
+static bool drop_reference(struct capability *capability)
 {
-    /* Up the tree in a loop: the last child takes its whole chain of history along. */
-    while (capability != nullptr) {
-        uint32_t before =
-            atomic_fetch_sub_explicit(&capability->references, 1, memory_order_release);
-        ASSERT(before != 0);
-        if (before != 1) return;
+    uint32_t before = atomic_fetch_sub_explicit(&capability->references, 1, memory_order_release);
+    ASSERT(before != 0);
+    return before == 1;
+}
+
+/* Up the tree in a loop: the last child takes its whole chain of history along. */
+[[gnu::noinline]] static void destroy_chain(struct capability *capability)
+{
+    do {
         atomic_thread_fence(memory_order_acquire); /* pairs with the releases of the other puts */
         struct capability *parent = capability->parent;
         object_put(capability->object);
         slab_give(capabilities, capability);
         capability = parent;
-    }
+    } while (capability != nullptr && drop_reference(capability));
+}
+
+void capability_put(struct capability *capability)
+{
+    if (capability != nullptr && drop_reference(capability)) destroy_chain(capability);
 }
 
 uint32_t capability_explain(const struct capability *capability, uint64_t needed)

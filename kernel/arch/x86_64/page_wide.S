@@ -7,7 +7,7 @@
  * a register that only AVX-512 has, and there it would not be saved.
  */
 #define PAGE_BYTES 4096
-#define STEP_BYTES 512
+#define STEP_BYTES 1024
 #define WIDTH      32
 
     .text
