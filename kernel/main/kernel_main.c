@@ -87,8 +87,6 @@ static void start_devices(void)
     scheduler_init();
     interrupts_restore(true);
     start_processors(command_line);
-    text kind;
-    if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);
     need(worker_init(), "workers");
     need(capability_init(), "capabilities");
     if (command_line_has(command_line, TEXT("selftest"))) self_test();
@@ -98,6 +96,8 @@ static void start_devices(void)
     need(process_init(), "processes");
     need(ops_init(), "operations");
     start_devices();
+    text kind;
+    if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);
     mount_all(direct_map(physical_at(boot.archive_physical)), boot.archive_bytes);
     fault_injection_init(command_line);
     start_first(command_line, clock_now_ns());
