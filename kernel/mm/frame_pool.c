@@ -32,6 +32,14 @@ static constexpr uint32_t RECLAIMERS_MAX = 4;
 static constexpr uint32_t CACHE_FRAMES_MAX = 32;
 static constexpr uint32_t CACHE_BATCH = 16;
 
+/* The reserve, see frame_pool.h: this part of all frames, and no more than so many. */
+static constexpr uint64_t RESERVE_DIVISOR = 32;
+static constexpr uint64_t RESERVE_FRAMES_MAX = 1024;
+/* What is reclaimed beyond what is wanted, so that the next takes need not ask again. */
+static constexpr uint64_t RECLAIM_BATCH = 32;
+/* Others may be faster to take what was reclaimed. */
+static constexpr uint32_t RECLAIM_ATTEMPTS_MAX = 8;
+
 struct frame_region {
     uint64_t base;          /* physical address of offset 0 */
     uint64_t start;         /* first address that is ours */
@@ -59,7 +67,10 @@ static struct {
     uint32_t region_count;
     uint64_t total_frames GUARDED_BY(lock);
     uint64_t free_frames GUARDED_BY(lock); /* in the buddies; caches come on top */
-    uint64_t bookkeeping_bytes;            /* fixed after boot */
+    uint64_t reserve_frames GUARDED_BY(lock);
+    _Atomic bool is_scarce; /* free_frames < reserve_frames; written with the lock, relaxed: a hint
+                             */
+    uint64_t bookkeeping_bytes;                                     /* fixed after boot */
     uint64_t (*reclaimers[RECLAIMERS_MAX])(uint64_t frames_wanted); /* fixed after boot */
     uint32_t reclaimer_count;
 } pool = {.lock = SPIN_LOCK_INIT(LOCK_RANK_FRAME_POOL)};
@@ -145,19 +156,29 @@ static struct frame_region *region_append(const struct frame_range *range, void 
     return region;
 }
 
-/* Makes everything in the region free but its first `reserved_bytes`. */
-static void region_open(struct frame_region *region, uint64_t reserved_bytes)
+/* After every change of free_frames. Mostly it changes nothing, so the line stays shared. */
+static void note_scarcity_locked(void) REQUIRES(pool.lock)
+{
+    bool is_scarce = pool.free_frames < pool.reserve_frames;
+    if (unlikely(is_scarce != atomic_load_explicit(&pool.is_scarce, memory_order_relaxed)))
+        atomic_store_explicit(&pool.is_scarce, is_scarce, memory_order_relaxed);
+}
+
+/* Makes everything in the region free but its first `bookkeeping_bytes`. */
+static void region_open(struct frame_region *region, uint64_t bookkeeping_bytes)
 {
     spin_acquire(&pool.lock);
     ASSERT(region->is_held);
     region->is_held = false;
-    uint64_t first = region->start + reserved_bytes;
+    uint64_t first = region->start + bookkeeping_bytes;
     bitmap_set_range(region->buddy.free_bits, offset_in(region, first),
                      (region->end - first) >> PAGE_SHIFT);
     buddy_build(&region->buddy, region->buddy.free_bits);
     pool.total_frames += region->buddy.free_count;
     pool.free_frames += region->buddy.free_count;
-    pool.bookkeeping_bytes += reserved_bytes;
+    pool.bookkeeping_bytes += bookkeeping_bytes;
+    pool.reserve_frames = min_of(pool.total_frames / RESERVE_DIVISOR, RESERVE_FRAMES_MAX);
+    note_scarcity_locked();
     spin_release(&pool.lock);
 }
 
@@ -223,6 +244,7 @@ static struct parked_frame take_run_locked(uint32_t order) REQUIRES(pool.lock)
         uint32_t offset = buddy_take(&region->buddy, order);
         if (offset == BUDDY_NONE) continue;
         pool.free_frames -= 1ull << order;
+        note_scarcity_locked();
         uint64_t address = region->base + ((uint64_t)offset << PAGE_SHIFT);
         return (struct parked_frame){address, region};
     }
@@ -236,6 +258,7 @@ static void give_run_locked(struct frame_region *region, uint64_t address, uint3
         panic("frames %#llx, order %u: given, but not taken as such a run",
               (unsigned long long)address, order);
     pool.free_frames += 1ull << order;
+    note_scarcity_locked();
 }
 
 /* One atomic step: of two who give the same frame, or give a cached one, the second stops here. */
@@ -296,24 +319,62 @@ static uint64_t take_run(uint32_t order)
     return run.address;
 }
 
-static uint64_t take(uint32_t order)
+/* The kernel may use the reserve, and so may who has little. */
+static bool may_take(const struct memory_quota *quota)
 {
+    return likely(!atomic_load_explicit(&pool.is_scarce, memory_order_relaxed)) ||
+           quota == nullptr || memory_quota_used(quota) <= FRAME_RESERVE_USER_BYTES;
+}
+
+/* 0 when there is none that this quota may have. */
+static uint64_t take(const struct memory_quota *quota, uint32_t order)
+{
+    if (unlikely(!may_take(quota))) return 0;
     return order == 0 ? take_single() : take_run(order);
 }
 
-/*
- * Asks everybody who holds memory that could be had again. Only with interrupts on, which means
- * that the caller holds no spin lock that a reclaimer might want.
- */
-static bool reclaim(uint32_t order)
+static void flush_own_cache(void)
 {
     bool were_on = interrupts_disable();
     cache_flush(&caches[cpu_index()], 0);
     interrupts_restore(were_on);
-    uint64_t freed = 0;
-    for (uint32_t i = 0; were_on && i < pool.reclaimer_count; i++)
-        freed += pool.reclaimers[i](1ull << order);
-    return freed > 0 || order > 0;
+}
+
+/* How many frames the buddies lack until there is a run to take and the reserve is whole. */
+static uint64_t missing_frames(uint32_t order)
+{
+    spin_acquire(&pool.lock);
+    uint64_t wanted = pool.reserve_frames + (1ull << order) + RECLAIM_BATCH;
+    uint64_t missing = pool.free_frames < wanted ? wanted - pool.free_frames : 1ull << order;
+    spin_release(&pool.lock);
+    return missing;
+}
+
+/*
+ * Asks everybody who holds memory that could be had again; false when nobody gave any. Only with
+ * interrupts on, which means that the caller holds no spin lock that a reclaimer might want.
+ */
+static bool reclaim(uint32_t order)
+{
+    flush_own_cache();
+    if (!interrupts_are_enabled()) return false;
+    uint64_t missing = missing_frames(order), freed = 0;
+    for (uint32_t i = 0; i < pool.reclaimer_count && freed < missing; i++)
+        freed += pool.reclaimers[i](missing - freed);
+    flush_own_cache();
+    return freed > 0;
+}
+
+[[gnu::noinline]] static uint64_t take_after_reclaiming(const struct memory_quota *quota,
+                                                        uint32_t order)
+{
+    uint64_t address = 0;
+    bool has_changed = true;
+    for (uint32_t i = 0; address == 0 && has_changed && i < RECLAIM_ATTEMPTS_MAX; i++) {
+        has_changed = reclaim(order);
+        address = take(quota, order);
+    }
+    return address;
 }
 
 frame_result frame_pool_take(struct memory_quota *quota, uint32_t order)
@@ -322,8 +383,8 @@ frame_result frame_pool_take(struct memory_quota *quota, uint32_t order)
     if (unlikely(memory_fault_hook && !memory_fault_hook()))
         return (frame_result){.status = FAIL(OUT_OF_MEMORY)};
     TRY_AS(frame_result, memory_quota_charge(quota, PAGE_BYTES << order));
-    uint64_t address = take(order);
-    if (unlikely(address == 0) && reclaim(order)) address = take(order);
+    uint64_t address = take(quota, order);
+    if (unlikely(address == 0)) address = take_after_reclaiming(quota, order);
     if (unlikely(address == 0)) {
         memory_quota_uncharge(quota, PAGE_BYTES << order);
         return (frame_result){.status = FAIL(OUT_OF_MEMORY)};
@@ -445,6 +506,8 @@ void frame_pool_reset(void)
     pool.region_count = 0;
     pool.total_frames = 0;
     pool.free_frames = 0;
+    pool.reserve_frames = 0;
+    note_scarcity_locked();
     pool.bookkeeping_bytes = 0;
     pool.reclaimer_count = 0;
     spin_release(&pool.lock);

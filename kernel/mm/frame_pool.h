@@ -20,6 +20,14 @@
 
 struct memory_quota;
 
+/*
+ * A part of all frames, 1/32 and at most 4 MiB, is a reserve for the kernel itself and for those
+ * whose quota has no more than this in use: a shell, and what somebody needs to end the program
+ * that holds the rest. Everybody else is refused as if there were no more frames.
+ * docs/decisions/0008-memory-reserve.md says why.
+ */
+#define FRAME_RESERVE_USER_BYTES (1ull << 20)
+
 /* A usable range, page aligned, as given at boot. */
 struct frame_range {
     physical_address start;
@@ -69,7 +77,7 @@ uint64_t frame_pool_index(physical_address frame);
 
 /*
  * Called when a take is about to fail, if interrupts are on (so no spin lock is held): gives back
- * caches and answers how many frames it freed; the take is then tried once more. One per subsystem,
+ * caches and answers how many frames it freed; the take is then tried again. One per subsystem,
  * at most 4, installed at boot.
  */
 void frame_pool_add_reclaimer(uint64_t (*reclaim)(uint64_t frames_wanted));

@@ -248,6 +248,71 @@ TEST(a_take_about_to_fail_asks_the_reclaimers_once)
     CHECK_EQUAL(2, reclaims);
 }
 
+TEST(the_reserve_is_for_the_kernel_and_for_those_who_have_little)
+{
+    init_one(0, 4096);
+    const uint64_t reserve = frame_pool_count().total_frames / 32;
+    struct memory_quota *large = memory_quota_create(UINT64_MAX);
+    struct memory_quota *small = memory_quota_create(UINT64_MAX);
+    uint32_t count = 0, in_all;
+    for (frame_result one; is_ok((one = frame_pool_take(large, 0)).status);)
+        taken[count++] = one.value;
+    CHECK_EQUAL(reserve - 1, frame_pool_count().free_frames);
+    CHECK_STATUS(OUT_OF_MEMORY, frame_pool_take(large, 3).status);
+    CHECK_EQUAL(count * PAGE_BYTES, memory_quota_used(large));
+
+    for (in_all = count; in_all < count + 10; in_all++) {
+        frame_result one = frame_pool_take(small, 0);
+        CHECK_STATUS(OK, one.status);
+        taken[in_all] = one.value;
+    }
+    CHECK_STATUS(OK, memory_quota_charge(small, FRAME_RESERVE_USER_BYTES));
+    CHECK_STATUS(OUT_OF_MEMORY, frame_pool_take(small, 0).status); /* little no more */
+    memory_quota_uncharge(small, FRAME_RESERVE_USER_BYTES);
+    CHECK_EQUAL(reserve - 11, take_all(0, taken + in_all));
+    CHECK_STATUS(OUT_OF_MEMORY, frame_pool_take(small, 0).status); /* nothing is nothing */
+
+    for (uint32_t i = 0; i < in_all + reserve - 11; i++)
+        frame_pool_give(i < count ? large : i < in_all ? small : nullptr, taken[i], 0);
+    frame_result again = frame_pool_take(large, 0);
+    CHECK_STATUS(OK, again.status);
+    frame_pool_give(large, again.value, 0);
+    memory_quota_put(large);
+    memory_quota_put(small);
+    frame_pool_check();
+}
+
+/* A cache of many pages, as the page cache is one. */
+static uint32_t hoarded;
+
+static uint64_t reclaim_many(uint64_t frames_wanted)
+{
+    uint64_t freed = 0;
+    for (; freed < frames_wanted && hoarded > 0; freed++)
+        frame_pool_give(nullptr, taken[--hoarded], 0);
+    return freed;
+}
+
+TEST(what_can_be_reclaimed_is_no_shortage)
+{
+    init_one(0, 4096);
+    frame_pool_add_reclaimer(reclaim_many);
+    struct memory_quota *large = memory_quota_create(UINT64_MAX);
+    CHECK_STATUS(OK, memory_quota_charge(large, FRAME_RESERVE_USER_BYTES));
+    hoarded = take_all(0, taken); /* the reserve, too */
+    const uint32_t all = hoarded;
+    static physical_address mine[TAKEN_MAX];
+    uint32_t count = 0;
+    for (frame_result one; is_ok((one = frame_pool_take(large, 0)).status);)
+        mine[count++] = one.value;
+    CHECK_EQUAL(0, hoarded);
+    CHECK_EQUAL(all - (all / 32 - 1), count);
+    while (count > 0)
+        frame_pool_give(large, mine[--count], 0);
+    memory_quota_uncharge(large, FRAME_RESERVE_USER_BYTES);
+    memory_quota_put(large);
+}
+
 TEST(cached_frames_are_given_back_when_a_run_needs_them)
 {
     init_one(0, 32); /* one frame of bookkeeping, so the largest run is of order 4 */

@@ -4,9 +4,9 @@
  * Locking: a table's lock guards its entries. A page is copied and evicted under it, so a frame
  * that an entry names cannot go away meanwhile. The round's lock guards the order of all stretches
  * and the hand; a stretch is in it from its creation until its table is destroyed. Whoever runs out
- * of frames may hold any lock, so reclaiming only ever tries locks and never uses the heap: a
- * stretch stays when its pages are gone. Eviction is linearised by the table's lock; frames are
- * freed by whoever cleared their entry.
+ * of frames may hold any mutex, so reclaiming takes none and never uses the heap: a stretch stays
+ * when its pages are gone. Under spin locks nothing is reclaimed. Eviction is linearised by the
+ * table's lock; frames are freed by whoever cleared their entry.
  */
 #include "fs/vfs/page_cache.h"
 #include "arch/arch/page.h"
@@ -281,7 +281,8 @@ static uint64_t sweep_locked(uint64_t wanted) REQUIRES(round_lock)
 
 uint64_t page_cache_reclaim(uint64_t frames_wanted)
 {
-    if (frames_wanted == 0 || !spin_acquire_try(&round_lock)) return 0;
+    if (frames_wanted == 0 || !interrupts_are_enabled()) return 0;
+    spin_acquire(&round_lock); /* waits: whoever sweeps now takes what it frees for itself */
     uint64_t evicted = sweep_locked(frames_wanted);
     if (evicted < frames_wanted) evicted += sweep_locked(frames_wanted - evicted);
     spin_release(&round_lock);

@@ -6,10 +6,10 @@
  * under the vnode's fill_lock. Pages are given up when frames run out or the cache reaches its
  * bound: a hand goes round all pages and takes those not used since it last came by.
  *
- * Context: copy: any, never sleeps. fill, destroy: task; fill sleeps. reclaim: any, with any lock
- * held. Locking: LOCK_RANK_PAGE_CACHE for each table and for the round; never both, except by
- * trying. Cost: a page that is there: constant. Memory: 8 bytes a page in stretches of 64 that are
- * used.
+ * Context: copy: any, never sleeps. fill, destroy: task; fill sleeps. reclaim: any, with any
+ *          mutex held; does nothing under a spin lock.
+ * Locking: LOCK_RANK_PAGE_CACHE for each table and for the round; never both, except by trying.
+ * Cost:    a page that is there: constant. Memory: 8 bytes a page in stretches of 64 that are used.
  */
 #pragma once
 #include "fs/vfs/vnode.h"
