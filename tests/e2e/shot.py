@@ -3,6 +3,9 @@
 import argparse
 import os
 
+COMMANDS = ["ls /", "ls -l /disk0", "cat /disk0/README.TXT", "handles", "with stdout,stderr,root:read+close ls /disk0",
+            "ps", "crash data"]
+
 
 def main():
     parser = argparse.ArgumentParser()
@@ -15,7 +18,8 @@ def main():
     from machine import BUILD, Machine
     with Machine(disks=[BUILD / "sample.disk"], qmp=True) as machine:
         machine.wait_for_prompt()
-        for command in options.type or ["help", "ls /disk0", "ps"]:
+        machine.run("clear")
+        for command in options.type or COMMANDS:
             machine.run(command)
         machine.screenshot(os.path.abspath(options.file))
     print(f"{options.file} shows the screen")
