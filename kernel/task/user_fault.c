@@ -16,6 +16,7 @@ static constexpr uint64_t VECTOR_PAGE_FAULT = 14;
 /* Of a page fault's error code; Intel SDM vol. 3A, 4.7. */
 static constexpr uint64_t ERROR_PRESENT = 1u << 0;
 static constexpr uint64_t ERROR_WRITE = 1u << 1;
+static constexpr uint64_t ERROR_USER = 1u << 2;
 static constexpr uint64_t ERROR_FETCH = 1u << 4;
 
 /* Intel SDM vol. 3A, 6.3.1, in words that say what the program did. */
@@ -115,6 +116,16 @@ static void end_other_fault(struct process *process, const struct user_fault *fa
     end_with(process, fault, ABI_EXIT_REASON_FAULT);
 }
 
+/*
+ * What the processor itself touches for a program, with the rights of the kernel (a segment's
+ * descriptor, say), is never a page of the program: it would fault for ever.
+ */
+static status resolve(struct process *process, const struct user_fault *fault)
+{
+    if ((fault->error_code & ERROR_USER) == 0) return FAIL(PERMISSION_DENIED);
+    return address_space_fault(process->addresses, user_at(fault->address), access_of(fault));
+}
+
 /* Returning retries the instruction; after process_end() the thread ends on its way there instead.
  */
 static void on_fault(const struct user_fault *fault)
@@ -124,8 +135,7 @@ static void on_fault(const struct user_fault *fault)
         end_other_fault(process, fault);
         return;
     }
-    status resolved =
-        address_space_fault(process->addresses, user_at(fault->address), access_of(fault));
+    status resolved = resolve(process, fault);
     if (likely(is_ok(resolved))) return;
     if (resolved.code == STATUS_OUT_OF_MEMORY)
         end_out_of_memory(process, fault);

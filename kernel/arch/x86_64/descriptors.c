@@ -91,6 +91,7 @@ static void segments_load(const struct cpu_local *cpu)
                      "movl %2, %%ss\n\t"
                      "movl %3, %%fs\n\t"
                      "movl %3, %%gs\n\t"
+                     "lldt %w3\n\t" /* after a reset there is one, at address 0 */
                      "ltr %4"
                      :
                      : "m"(table), "i"(SELECTOR_KERNEL_CODE), "r"(SELECTOR_KERNEL_DATA), "r"(0),
