@@ -77,6 +77,13 @@ static bool state_move(struct op *op, enum op_state from, enum op_state to)
                                                    memory_order_acquire);
 }
 
+[[gnu::noinline]] void ring_write_failure(uint64_t *words, op_outcome outcome)
+{
+    words[1] = ABI_RESULT_ERROR;
+    words[2] = outcome.code;
+    words[3] = (uint64_t)outcome.detail << 32;
+}
+
 /* Writes the completion and frees the op. Afterwards neither it nor, if this was the last one, the
  * ring may be there. */
 static void publish(struct op *op)

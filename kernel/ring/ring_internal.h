@@ -79,26 +79,25 @@ static inline struct op *ring_take_free_locked(struct ring *ring) REQUIRES(ring-
     return op;
 }
 
+/* What an op that failed leaves in its completion, behind the user data. */
+void ring_write_failure(uint64_t *words, op_outcome outcome);
+
 /* Writes the completion of an op and counts it; the program sees it with the next ring_show(). */
 MUST_INLINE void ring_write_completion(struct ring *ring, uint64_t user_data, op_outcome outcome)
 {
     uint64_t *words = ring->completion_next;
     words[0] = user_data;
-    if (likely(outcome.code == STATUS_OK)) {
-        words[1] = ABI_RESULT_OK;
-        words[2] = outcome.value;
-        words[3] = 0; /* flags, of which there are none, and detail */
-    } else {
-        words[1] = ABI_RESULT_ERROR;
-        words[2] = outcome.code;
-        words[3] = (uint64_t)outcome.detail << 32;
-    }
+    words[1] = ABI_RESULT_OK;
+    words[2] = outcome.value;
+    words[3] = 0; /* flags, of which there are none, and detail */
+    if (unlikely(outcome.code != STATUS_OK)) ring_write_failure(words, outcome);
 
     uint64_t completed = ring_completed(ring) + 1;
     atomic_store_explicit(&ring->completed, completed, memory_order_relaxed);
     words += sizeof(struct abi_completion) / sizeof(uint64_t);
     bool is_run_over = ((uintptr_t)words & ring->completion_run_mask) == 0;
-    ring->completion_next = unlikely(is_run_over) ? ring_completion_at(ring, completed) : words;
+    ring->completion_next =
+        unlikely(is_run_over) ? ring_completion_at(ring, ring_completed(ring)) : words;
 }
 
 /* Publishes the completions written so far. */
