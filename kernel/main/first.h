@@ -7,5 +7,8 @@
 #pragma once
 #include "base/text.h"
 
-/* Panics when there is no /boot/bin/init that can run: a machine without a program is of no use. */
+/*
+ * `booted_ns`: since the kernel was entered, for the log. Panics when there is no /boot/bin/init
+ * that can run: a machine without a program is of no use.
+ */
 void start_first(text command_line, uint64_t booted_ns);

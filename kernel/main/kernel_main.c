@@ -5,6 +5,7 @@
  * ordinary thread, which ends when that process runs. What is started stands above whatever needs
  * it.
  */
+#include "arch/arch/cpu.h"
 #include "arch/arch/machine.h"
 #include "arch/arch/timer.h"
 #include "cap/capability.h"
@@ -100,6 +101,6 @@ static void start_devices(void)
     if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);
     mount_all(direct_map(physical_at(boot.archive_physical)), boot.archive_bytes);
     fault_injection_init(command_line);
-    start_first(command_line, clock_now_ns());
+    start_first(command_line, clock_ticks_to_ns(cpu_ticks() - boot.entry_ticks));
     thread_exit();
 }

@@ -47,13 +47,18 @@ void clock_init(uint64_t real_time_seconds)
     fill_page();
 }
 
+uint64_t clock_ticks_to_ns(uint64_t ticks)
+{
+    return (uint64_t)(((unsigned __int128)ticks * clock.rate.multiplier) >> clock.rate.shift);
+}
+
 uint64_t clock_now_ns(void)
 {
     uint64_t ticks = cpu_ticks() - clock.base_ticks;
     /* A processor whose counter started a little later than the boot processor's is at the start.
      */
     if ((int64_t)ticks < 0) return 0;
-    return (uint64_t)(((unsigned __int128)ticks * clock.rate.multiplier) >> clock.rate.shift);
+    return clock_ticks_to_ns(ticks);
 }
 
 uint64_t clock_real_ns(void)

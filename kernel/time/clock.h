@@ -14,6 +14,8 @@
 /* Boot: after arch timer calibration and the frame pool. Allocates and fills the clock page. */
 void clock_init(uint64_t real_time_seconds);
 uint64_t clock_now_ns(void);
+/* How long a number of cpu_ticks() takes. */
+uint64_t clock_ticks_to_ns(uint64_t ticks);
 uint64_t clock_real_ns(void);
 /* The frame to map read-only into every process. */
 physical_address clock_page_frame(void);
