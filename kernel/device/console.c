@@ -90,12 +90,16 @@ static void serve_readers_locked(struct list *served) REQUIRES(console.lock)
     }
 }
 
-/* True when the watch took the key and is in `served`. */
+/*
+ * True when the watch took the key and is in `served`. What was typed before and nobody has read
+ * belongs to what the key ends.
+ */
 static bool serve_watch_locked(char key, struct list *served) REQUIRES(console.lock)
 {
     struct console_wait *watch = console.watch;
     if (key != CONSOLE_INTERRUPT_KEY || watch == nullptr) return false;
     console.watch = nullptr;
+    console.input_count = 0;
     watch->bytes[0] = key;
     watch->length = 1;
     list_push_back(served, &watch->link);

@@ -57,7 +57,10 @@ struct console_wait {
 /* False: there is input already and nothing was registered. Each arrival serves the oldest waiter
  * first. */
 [[nodiscard]] bool console_wait_input(struct console_wait *wait);
-/* False: there is a watch already. */
+/*
+ * False: there is a watch already. The key drops what was typed before it and has not been read:
+ * that belongs to what the key ends.
+ */
 [[nodiscard]] bool console_watch_interrupt(struct console_wait *wait);
 /* True: taken back; `ready` will not be called. False: it has been called or is about to be. */
 [[nodiscard]] bool console_unwait(struct console_wait *wait);
