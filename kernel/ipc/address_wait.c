@@ -6,6 +6,7 @@
 
 static constexpr uint32_t BUCKET_BITS = 8;
 static constexpr uint32_t BUCKET_COUNT = 1u << BUCKET_BITS;
+static constexpr uint32_t STEPS_MAX = 64; /* in a bucket, with interrupts off */
 
 static struct bucket {
     spin_lock lock;                       /* LOCK_RANK_ADDRESS_WAIT */
@@ -62,29 +63,67 @@ bool address_wait_cancel(struct address_wait *wait)
     return was_waiting;
 }
 
+/* What a wake looks for, and what it has found. */
+struct wake {
+    struct buffer *buffer;
+    uint64_t offset;
+    uint32_t count;
+    uint32_t ended_count;
+    struct list ended; /* out of the bucket, and ours */
+};
+
+/* Takes waits from `at` on out of the bucket; answers where it stopped: at the end, with enough of
+ * them, or because interrupts have been off for long enough. */
+static struct list *take_waits(struct wake *wake, struct list *at, const struct list *end)
+{
+    for (uint32_t step = 0; at != end && wake->ended_count < wake->count; step++) {
+        if (step == STEPS_MAX) break;
+        struct address_wait *wait = list_entry(at, struct address_wait, link);
+        at = at->next;
+        if (wait->buffer != wake->buffer || wait->offset != wake->offset) continue;
+        list_remove(&wait->link);
+        list_push_back(&wake->ended, &wait->link);
+        wait->is_waiting = false;
+        wake->ended_count++;
+    }
+    return at;
+}
+
+/* Goes on in a bucket that programs have filled, letting go of it now and then; the two marks,
+ * which are nobody's waits, keep the place and the end meanwhile. */
+[[gnu::noinline]] static void take_rest(struct bucket *bucket, struct wake *wake,
+                                        struct list *stopped) REQUIRES(bucket->lock)
+{
+    struct address_wait here = {.buffer = nullptr}, end = {.buffer = nullptr};
+    list_push_back(&bucket->waiting, &end.link);
+    list_insert_after(stopped->previous, &here.link);
+    while (here.link.next != &end.link && wake->ended_count < wake->count) {
+        spin_release(&bucket->lock);
+        spin_acquire(&bucket->lock);
+        stopped = take_waits(wake, here.link.next, &end.link);
+        list_remove(&here.link);
+        list_insert_after(stopped->previous, &here.link);
+    }
+    list_remove(&here.link);
+    list_remove(&end.link);
+}
+
 uint32_t address_wake(struct buffer *buffer, uint64_t offset, uint32_t count)
 {
-    struct list ended = LIST_INIT(ended);
+    struct wake wake = {.buffer = buffer, .offset = offset, .count = count};
     struct bucket *bucket = bucket_of(buffer, offset);
-    uint32_t ended_count = 0;
-
+    list_init(&wake.ended);
     spin_acquire(&bucket->lock);
-    struct address_wait *wait, *after;
-    list_for_each_safe (wait, after, &bucket->waiting, link) {
-        if (ended_count == count) break;
-        if (wait->buffer != buffer || wait->offset != offset) continue;
-        list_remove(&wait->link);
-        list_push_back(&ended, &wait->link);
-        wait->is_waiting = false;
-        ended_count++;
-    }
+    struct list *stopped = take_waits(&wake, bucket->waiting.next, &bucket->waiting);
+    if (unlikely(stopped != &bucket->waiting && wake.ended_count < count))
+        take_rest(bucket, &wake, stopped);
     spin_release(&bucket->lock);
 
     /* Out of the bucket they are ours, and gone with the call of `ended`. */
     struct list *link;
-    while ((link = list_take_front(&ended)) != nullptr) {
-        wait = list_entry(link, struct address_wait, link);
+    while ((link = list_take_front(&wake.ended)) != nullptr) {
+        struct address_wait *wait = list_entry(link, struct address_wait, link);
         wait->ended(wait);
     }
-    return ended_count;
+    return wake.ended_count;
 }

@@ -103,6 +103,33 @@ static void *change_and_wake(void *word)
     return nullptr;
 }
 
+static struct address_wait many[1000];
+
+static void note_many(struct address_wait *wait)
+{
+    CHECK_EQUAL(ended_count, wait - many); /* oldest first */
+    ended_count++;
+}
+
+TEST(a_bucket_full_of_waits_is_walked_to_its_end)
+{
+    prepare();
+    for (uint32_t i = 0; i < array_count(many); i++) {
+        many[i] = (struct address_wait){.buffer = buffer, .offset = 4, .ended = note_many};
+        CHECK_STATUS(OK, address_wait_start(&many[i], 0));
+    }
+    CHECK_EQUAL(1, address_wake(buffer, 4, 1));
+    CHECK_EQUAL(63, address_wake(buffer, 4, 63));
+    CHECK_EQUAL(64, address_wake(buffer, 4, 64));
+    CHECK_EQUAL(65, address_wake(buffer, 4, 65));
+    CHECK_EQUAL(500, address_wake(buffer, 4, 500));
+    CHECK(address_wait_cancel(&many[999]));
+    CHECK_EQUAL(306, address_wake(buffer, 4, UINT32_MAX));
+    CHECK_EQUAL(999, ended_count);
+    CHECK_EQUAL(0, address_wake(buffer, 4, UINT32_MAX));
+    buffer_put(buffer);
+}
+
 TEST(a_wait_that_races_with_change_and_wake_always_ends)
 {
     prepare();
