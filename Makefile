@@ -73,10 +73,10 @@ KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(COMMON) -O2 -ffreestanding -f
                 -mno-red-zone -mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
                 -fno-asynchronous-unwind-tables -fstack-protector-strong \
                 -mstack-protector-guard=global $(KERNEL_INCLUDES)
-# Optimised as a whole, across files, and without frames in functions that call nothing. Not where
-# somebody looks for a mistake: backtraces then have fewer functions.
+# Optimised as a whole, across files. Not where somebody looks for a mistake: fewer functions then
+# have a frame of their own.
 ifeq ($(DEBUG)$(UBSAN),00)
-KERNEL_FLAGS += -flto=full -momit-leaf-frame-pointer
+KERNEL_FLAGS += -flto=full
 endif
 ifneq ($(DEBUG),0)
 VARIANT := debug
