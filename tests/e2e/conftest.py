@@ -39,6 +39,56 @@ def boot():
     assert not bad, "the log contains:\n" + "\n".join(bad)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    item.has_failed = getattr(item, "has_failed", False) or report.failed
+
+
+@pytest.fixture
+def shell(boot):
+    """shell(...) is boot(...), up to the prompt."""
+    def start(**options):
+        machine = boot(**options)
+        machine.wait_for_prompt()
+        return machine
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def _shared_machines():
+    machines = []
+    yield machines
+    for machine in machines:
+        machine.__exit__()
+
+
+@pytest.fixture
+def shared_shell(request, _shared_machines):
+    """A machine at its prompt that tests use one after the other: with the sample disk and QMP.
+
+    For what leaves the shell as it was. After a test that failed the next one gets a new machine.
+    `@pytest.mark.allow(pattern)` is for lines that a test provokes.
+    """
+    if not _shared_machines:
+        machine = Machine(disks=[BUILD / "sample.disk"], qmp=True)
+        _shared_machines.append(machine)
+        machine.wait_for_prompt()
+    machine = _shared_machines[-1]
+    begin = len(machine.received)
+    yield machine
+    allow = [pattern for mark in request.node.iter_markers("allow") for pattern in mark.args]
+    bad = list(check_log.bad_lines(machine.received[begin:], allow))
+    if bad or getattr(request.node, "has_failed", False):
+        _shared_machines.pop().__exit__()
+    assert not bad, "the log contains:\n" + "\n".join(bad)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "allow(pattern): lines of the log that the test provokes")
+
+
 @pytest.fixture(scope="session")
 def kernel():
     return BUILD / "kernel-release" / "kernel.stripped"

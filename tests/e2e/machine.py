@@ -146,8 +146,8 @@ class Machine:
                 assert "error" not in answer, answer
                 return answer["return"]
 
-    def screenshot(self, path):
-        self.ask("screendump", filename=str(path), format="png")
+    def screenshot(self, path, form="png"):
+        self.ask("screendump", filename=str(path), format=form)
 
 
 def make_image(path, loader=True, kernel=None, archive=None, command_line=None):

@@ -8,16 +8,6 @@ from machine import BUILD
 KEYS = {" ": "spc", "/": "slash", "\r": "ret", "-": "minus", ".": "dot"}
 
 
-@pytest.fixture
-def shell(boot):
-    def start(**options):
-        machine = boot(**options)
-        machine.wait_for_prompt()
-        return machine
-
-    return start
-
-
 def disk_arguments(name, file, device="", drive=""):
     """QEMU arguments for one more disk, unchanged by the run."""
     return ["-drive", f"if=none,id={name},format=raw,snapshot=on,file={file}{drive}",
