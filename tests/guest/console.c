@@ -86,12 +86,31 @@ static int play_watcher(void)
 
 static int play_second(void)
 {
-    CHILD_CHECK(raw_status(raw_call(watch_of(console))) == ABI_STATUS_BUSY);
+    struct abi_completion done;
+    CHILD_CHECK(submit(watch_of(console), 1) && raw_reap(&done, 1) == 1);
+    CHILD_CHECK(raw_status(done) == ABI_STATUS_BUSY);
     return 0;
+}
+
+/* Started from a shell: that has the watch. Says so. */
+static bool is_watched(void)
+{
+    if (child_run(PROGRAM, TEXT("second"),
+                  &(struct peal_spawn){.grants =
+                                           &(struct peal_grant){
+                                               .name = TEXT("console"),
+                                               .raw = console,
+                                               .rights = ABI_RIGHTS_ALL,
+                                           },
+                                       .grants_count = 1}) != 0)
+        return false;
+    guest_test_skip("somebody watches the console");
+    return true;
 }
 
 GUEST_TEST(there_is_one_watch_at_a_time)
 {
+    if (is_watched()) return;
     struct peal_grant grants[] = {
         {.name = TEXT("console"), .raw = console, .rights = ABI_RIGHTS_ALL},
         {.name = TEXT("root"), .raw = peal_granted_raw(TEXT("root")), .rights = ABI_RIGHTS_ALL},
@@ -115,6 +134,7 @@ static int play_reader(void)
 
 GUEST_TEST(reads_and_watches_end_with_their_program)
 {
+    if (is_watched()) return;
     struct peal_grant grants[] = {
         {.name = TEXT("console"), .raw = console, .rights = ABI_RIGHTS_ALL},
         {.name = TEXT("stay"), .raw = console, .rights = 0},
@@ -157,7 +177,8 @@ static void expect_refusal(struct abi_submission submission, uint32_t right)
 {
     struct abi_completion done = raw_call(submission);
     EXPECT_EQUAL(ABI_STATUS_INSUFFICIENT_RIGHTS, raw_status(done));
-    EXPECT_EQUAL(ABI_DETAIL_MAKE(right, 1), done.detail);
+    EXPECT_EQUAL(right, ABI_DETAIL_RIGHT(done.detail));
+    EXPECT(ABI_DETAIL_STEP(done.detail) >= 1); /* our own; more when we were given less than all */
 }
 
 GUEST_TEST(each_use_of_the_console_needs_its_right)

@@ -258,7 +258,7 @@ GUEST_TEST(the_power_needs_its_right_and_a_word_it_knows)
         request.args[0] = word;
         struct abi_completion done = raw_call(request);
         EXPECT_EQUAL(ABI_STATUS_INSUFFICIENT_RIGHTS, raw_status(done));
-        EXPECT_EQUAL(ABI_DETAIL_MAKE(15, 1), done.detail);
+        EXPECT_EQUAL(15, ABI_DETAIL_RIGHT(done.detail));
     }
     EXPECT(raw_close(without));
 }
