@@ -148,6 +148,12 @@ CRASHES = {
 }
 
 
+def test_tab_completes_a_name_with_blanks_so_that_it_is_one_word(shared_shell):
+    shared_shell.type("ls /disk0/documents/A\t\r")
+    shared_shell.expect("text \n/disk0/documents/A file with a long name, and some punctuation.text\n")
+    shared_shell.wait_for_prompt()
+
+
 @pytest.mark.allow(r".")  # every line here is about a fault; the prompt shows that all is well
 def test_a_program_that_faults_dies_alone_and_the_shell_says_why(shared_shell):
     machine = shared_shell

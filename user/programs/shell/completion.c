@@ -47,10 +47,32 @@ text completion_addition(const struct completion *completion)
                            completion->prefix.length, SIZE_MAX);
 }
 
+bool completion_is_special(char byte)
+{
+    text special = TEXT(" \\'\"$;#|<>&");
+    return peal_text_find(special, byte, 0) < special.length;
+}
+
+text completion_plain(text word, char *bytes)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < word.length; i++) {
+        if (word.bytes[i] == '\\' && i + 1 < word.length) i++;
+        bytes[length++] = word.bytes[i];
+    }
+    return (text){bytes, length};
+}
+
+static bool ends_word(text line, size_t at)
+{
+    bool is_end = line.bytes[at] == ' ' || line.bytes[at] == ';';
+    return is_end && (at == 0 || line.bytes[at - 1] != '\\');
+}
+
 struct word_at_cursor completion_word(text line)
 {
     size_t start = line.length;
-    while (start > 0 && line.bytes[start - 1] != ' ' && line.bytes[start - 1] != ';')
+    while (start > 0 && !ends_word(line, start - 1))
         start--;
     size_t before = start;
     while (before > 0 && line.bytes[before - 1] == ' ')

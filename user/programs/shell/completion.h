@@ -29,6 +29,11 @@ void completion_offer(struct completion *completion, text name, bool is_folder);
  */
 text completion_addition(const struct completion *completion);
 
+/* Whether the shell takes the character as it is only behind a backslash. */
+bool completion_is_special(char byte);
+/* The word without the backslashes in front of its characters, in `bytes`, as long as the word. */
+text completion_plain(text word, char *bytes);
+
 /* The word before the cursor: where it starts, and whether it is the first of its command. */
 struct word_at_cursor {
     size_t start;

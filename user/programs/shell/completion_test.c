@@ -48,3 +48,12 @@ TEST(the_word_at_the_cursor_is_a_command_at_the_start_and_after_a_semicolon)
     CHECK_EQUAL(3, completion_word(TEXT("ls ca")).start);
     CHECK_EQUAL(3, completion_word(TEXT("ls ")).start);
 }
+
+TEST(a_blank_behind_a_backslash_belongs_to_the_word)
+{
+    CHECK_EQUAL(4, completion_word(TEXT("cat a\\ b")).start);
+    CHECK_EQUAL(7, completion_word(TEXT("cat a; b")).start);
+    char bytes[8];
+    CHECK(peal_text_equal(TEXT("a b\\"), completion_plain(TEXT("a\\ b\\"), bytes)));
+    CHECK(completion_is_special(' ') && completion_is_special('&') && !completion_is_special('a'));
+}

@@ -48,12 +48,21 @@ static void show_candidates(const struct completion *completion, struct writer *
     writer_byte(out, '\n');
 }
 
+static void insert_name(struct line_editor *editor, text name)
+{
+    for (size_t i = 0; i < name.length; i++) {
+        if (completion_is_special(name.bytes[i])) editor_insert(editor, TEXT("\\"));
+        editor_insert(editor, peal_text_slice(name, i, 1));
+    }
+}
+
 void shell_complete(struct shell *shell, struct writer *out)
 {
     static struct completion completion;
+    static char plain_bytes[LINE_BYTES_MAX];
     text before = peal_text_slice(editor_line(&shell->editor), 0, shell->editor.cursor);
     struct word_at_cursor at = completion_word(before);
-    text word = peal_text_slice(before, at.start, SIZE_MAX);
+    text word = completion_plain(peal_text_slice(before, at.start, SIZE_MAX), plain_bytes);
     text name = path_last_name(word);
     if (word.length > 0 && word.bytes[word.length - 1] == '/') name = TEXT("");
     text folder = peal_text_slice(word, 0, word.length - name.length);
@@ -66,10 +75,10 @@ void shell_complete(struct shell *shell, struct writer *out)
 
     text addition = completion_addition(&completion);
     if (completion.count == 1) {
-        editor_insert(&shell->editor, addition);
+        insert_name(&shell->editor, addition);
         editor_insert(&shell->editor, completion.is_folder ? TEXT("/") : TEXT(" "));
     } else if (addition.length > 0) {
-        editor_insert(&shell->editor, addition);
+        insert_name(&shell->editor, addition);
     } else if (completion.count > 1) {
         show_candidates(&completion, out);
     } else {
