@@ -2,6 +2,7 @@
 import importlib.machinery
 import importlib.util
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -65,14 +66,16 @@ def _shared_machines():
 
 
 @pytest.fixture
-def shared_shell(request, _shared_machines):
+def shared_shell(request, _shared_machines, tmp_path_factory):
     """A machine at its prompt that tests use one after the other: with the sample disk and QMP.
 
     For what leaves the shell as it was. After a test that failed the next one gets a new machine.
     `@pytest.mark.allow(pattern)` is for lines that a test provokes.
     """
     if not _shared_machines:
-        machine = Machine(disks=[BUILD / "sample.disk"], qmp=True)
+        # A copy: QEMU locks its disks, and `./peal run` wants this one, too.
+        disk = shutil.copyfile(BUILD / "sample.disk", tmp_path_factory.mktemp("shared") / "sample.disk")
+        machine = Machine(disks=[disk], qmp=True)
         _shared_machines.append(machine)
         machine.wait_for_prompt()
     machine = _shared_machines[-1]
