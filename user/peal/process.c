@@ -3,6 +3,7 @@
 #include "peal/format.h"
 #include "peal/heap.h"
 #include "peal/memory.h"
+#include "peal/program.h"
 
 static peal_raw_status spawn_from_block(file_ref file, const struct peal_spawn *spawn, void *block,
                                         size_t bytes, peal_raw_handle *out_process)
@@ -29,6 +30,36 @@ peal_raw_status peal_raw_spawn(file_ref file, const struct peal_spawn *spawn,
     OWNED(heap_block) large = {peal_allocate(bytes)};
     if (large.bytes == nullptr) return ABI_STATUS_OUT_OF_MEMORY;
     return spawn_from_block(file, spawn, large.bytes, bytes, out_process);
+}
+
+#define HEIR_ENVIRONMENT_MAX 64u
+
+peal_raw_status peal_raw_spawn_heir(file_ref file, text name, peal_raw_handle *out_process)
+{
+    console_ref console = peal_granted_console(TEXT("console"));
+    directory_ref root = peal_granted_directory(TEXT("root"));
+    struct peal_grant grants[] = {
+        PEAL_GRANT("stdin", console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("stdout", console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("stderr", console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("console", console, ABI_RIGHTS_ALL),
+        PEAL_GRANT("root", root, ABI_RIGHTS_ALL),
+        PEAL_GRANT("cwd", root, ABI_RIGHTS_ALL),
+        PEAL_GRANT("system", peal_granted_system(TEXT("system")), ABI_RIGHTS_ALL),
+    };
+    text environment[HEIR_ENVIRONMENT_MAX];
+    uint32_t count = 0;
+    for (; count < HEIR_ENVIRONMENT_MAX && count < peal_environment_count(); count++)
+        environment[count] = peal_environment_at(count);
+    return peal_raw_spawn(file,
+                          &(struct peal_spawn){.name = name,
+                                               .arguments = &name,
+                                               .arguments_count = 1,
+                                               .environment = environment,
+                                               .environment_count = count,
+                                               .grants = grants,
+                                               .grants_count = sizeof(grants) / sizeof(*grants)},
+                          out_process);
 }
 
 status peal_process_wait(process_ref process, uint64_t deadline_ns, struct abi_exit *out_exit)

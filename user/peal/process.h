@@ -28,6 +28,20 @@ static inline process_result peal_process_spawn(file_ref file, const struct peal
     return result;
 }
 
+/*
+ * For init and its like: starts a program that is handed all this one was, namely the console (also
+ * as its streams), the root directory (also as its current one), the machine and the environment.
+ * The only argument is its name. Errors as above.
+ */
+peal_raw_status peal_raw_spawn_heir(file_ref file, text name,
+                                    peal_raw_handle *out_process ACQUIRES_HANDLE);
+static inline process_result peal_process_spawn_heir(file_ref file, text name)
+{
+    process_result result = {0};
+    result.status = status_of_raw(peal_raw_spawn_heir(file, name, &result.value.raw));
+    return result;
+}
+
 /* Waits for its end; `out_exit` tells how. TIMED_OUT */
 status peal_process_wait(process_ref process, uint64_t deadline_ns, struct abi_exit *out_exit);
 

@@ -19,37 +19,13 @@ struct granted {
     system_ref system;
 };
 
-#define ENVIRONMENT_MAX 64u
-
 /* Runs a program that is handed all that init has, and waits for its end. */
 static status run(const struct granted *granted, text path, text name, struct abi_exit *out_exit)
 {
     file_result opened = peal_file_open(granted->root, path, RIGHTS_EXECUTE);
     TRY(opened.status);
     OWNED(file_handle) file = TAKE(opened.value);
-    struct peal_grant grants[] = {
-        PEAL_GRANT("stdin", granted->console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("stdout", granted->console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("stderr", granted->console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("console", granted->console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("root", granted->root, ABI_RIGHTS_ALL),
-        PEAL_GRANT("cwd", granted->root, ABI_RIGHTS_ALL),
-        PEAL_GRANT("system", granted->system, ABI_RIGHTS_ALL),
-    };
-    text environment[ENVIRONMENT_MAX];
-    uint32_t count = 0;
-    while (count < ENVIRONMENT_MAX && count < peal_environment_count()) {
-        environment[count] = peal_environment_at(count);
-        count++;
-    }
-    process_result started = peal_process_spawn(
-        file_borrow(&file), &(struct peal_spawn){.name = name,
-                                                 .arguments = &name,
-                                                 .arguments_count = 1,
-                                                 .environment = environment,
-                                                 .environment_count = count,
-                                                 .grants = grants,
-                                                 .grants_count = sizeof(grants) / sizeof(*grants)});
+    process_result started = peal_process_spawn_heir(file_borrow(&file), name);
     TRY(started.status);
     OWNED(process_handle) process = TAKE(started.value);
     return peal_process_wait(process_borrow(&process), ABI_DEADLINE_NEVER, out_exit);

@@ -55,29 +55,7 @@ static status start(directory_ref folder, text name, process_handle *out_process
     file_result opened = peal_file_open(folder, name, RIGHTS_EXECUTE);
     TRY(opened.status);
     OWNED(file_handle) file = TAKE(opened.value);
-    console_ref console = peal_granted_console(TEXT("console"));
-    directory_ref root = peal_granted_directory(TEXT("root"));
-    struct peal_grant grants[] = {
-        PEAL_GRANT("stdin", console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("stdout", console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("stderr", console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("console", console, ABI_RIGHTS_ALL),
-        PEAL_GRANT("root", root, ABI_RIGHTS_ALL),
-        PEAL_GRANT("cwd", root, ABI_RIGHTS_ALL),
-        PEAL_GRANT("system", peal_granted_system(TEXT("system")), ABI_RIGHTS_ALL),
-    };
-    text environment[64];
-    uint32_t count = 0;
-    for (; count < 64 && count < peal_environment_count(); count++)
-        environment[count] = peal_environment_at(count);
-    process_result started = peal_process_spawn(
-        file_borrow(&file), &(struct peal_spawn){.name = name,
-                                                 .arguments = &name,
-                                                 .arguments_count = 1,
-                                                 .environment = environment,
-                                                 .environment_count = count,
-                                                 .grants = grants,
-                                                 .grants_count = sizeof(grants) / sizeof(*grants)});
+    process_result started = peal_process_spawn_heir(file_borrow(&file), name);
     TRY(started.status);
     *out_process = TAKE(started.value);
     return OK;
