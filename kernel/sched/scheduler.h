@@ -51,11 +51,5 @@ uint32_t scheduler_thread_count(void);
  * off. It sees to it that the processor uses the page tables of the thread that comes.
  */
 void scheduler_set_switch_hook(void (*hook)(struct thread *from, struct thread *to));
-/*
- * Installed by the task layer: called for a thread with an owner when it has left its stack, its
- * address space and its processor for good, before its own reference is dropped. Interrupts off;
- * may not sleep.
- */
-void scheduler_set_burial_hook(void (*hook)(struct thread *dead));
 /* Takes effect when the thread is queued next. */
 void thread_set_priority(struct thread *thread, uint8_t priority);

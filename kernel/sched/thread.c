@@ -13,8 +13,7 @@
 
 static struct slab_cache *thread_cache;
 static _Atomic uint64_t next_id = 1;
-static void (*burial_hook)(struct thread *dead); /* fixed at boot */
-static _Atomic uint32_t thread_count;            /* relaxed: a statistic */
+static _Atomic uint32_t thread_count; /* relaxed: a statistic */
 
 /* What a created thread calls first; lies at the top of its stack until it has been read. */
 struct beginning {
@@ -131,13 +130,7 @@ void thread_exit(void)
 void thread_bury(struct thread *thread)
 {
     if (thread->kernel_stack_top) kernel_stack_give(thread->kernel_stack_top);
-    if (burial_hook && thread->owner) burial_hook(thread);
     thread_put(thread);
-}
-
-void scheduler_set_burial_hook(void (*hook)(struct thread *dead))
-{
-    burial_hook = hook;
 }
 
 uint32_t scheduler_thread_count(void)

@@ -8,8 +8,6 @@
 
 enum lock_rank : uint8_t {
     /* Mutexes: task context, may sleep. */
-    LOCK_RANK_POWER = 5,
-    LOCK_RANK_PROCESS = 10,        /* one process's threads and life */
     LOCK_RANK_IMAGE_CACHE = 15,    /* loaded programs */
     LOCK_RANK_VNODE = 20,          /* one file's pages being filled, for which it asks its volume */
     LOCK_RANK_VOLUME = 25,         /* one mounted file system */
@@ -26,14 +24,12 @@ enum lock_rank : uint8_t {
     LOCK_RANK_FILE = 56,          /* a file's position */
     LOCK_RANK_PAGE_CACHE = 58,    /* one file's cached pages */
     LOCK_RANK_DEVICE = 60,        /* one device's queues */
-    LOCK_RANK_BUFFER = 64,        /* one buffer's frames */
     LOCK_RANK_RING = 68,          /* one ring's completion side */
     LOCK_RANK_WORK_QUEUE = 70,
     LOCK_RANK_WAIT_QUEUE = 72,
     LOCK_RANK_TIMER_QUEUE = 74, /* one processor's deadlines */
     LOCK_RANK_RUN_QUEUE = 76,   /* of two, the lower CPU number first */
     LOCK_RANK_INTERRUPTS = 78,  /* vector tables */
-    LOCK_RANK_TLB = 80,
     LOCK_RANK_KERNEL_HALF = 82, /* the kernel's own page tables and stacks */
     LOCK_RANK_HEAP = 84,        /* slab depots */
     LOCK_RANK_FRAME_POOL = 86,
