@@ -29,6 +29,10 @@ static_assert(sizeof(struct abi_op_info) == 56, "ABI");
 #define ABI_OPEN_MUST_BE_FOLDER 2u   /* NOT_FOUND when it names a file */
 #define ABI_OPEN_FLAGS_KNOWN    3u
 
+/* CANCEL, CANCEL_HANDLE */
+#define ABI_CANCEL_ALL         1u /* every match; otherwise the one accepted first */
+#define ABI_CANCEL_FLAGS_KNOWN 1u
+
 /* READ */
 #define ABI_READ_DO_NOT_WAIT 1u /* console: WOULD_BLOCK when nothing has been typed */
 #define ABI_READ_FLAGS_KNOWN 1u
@@ -219,7 +223,7 @@ struct abi_spawn {
     uint32_t handles_max;
     uint32_t threads_max;
     uint32_t ring_entries; /* of the first thread's ring; 0: the default */
-    uint32_t reserved;
+    uint32_t ring_flags;   /* ABI_RING_... */
 };
 static_assert(sizeof(struct abi_spawn) == 64, "ABI");
 
@@ -231,5 +235,143 @@ struct abi_thread_start {
     uint64_t thread_pointer; /* initial fs base */
     uint32_t ring_entries;   /* power of two, ABI_RING_ENTRIES_MIN.._MAX; 0: the default */
     uint32_t priority;       /* as in abi_spawn */
+    uint32_t ring_flags;     /* ABI_RING_... */
+    uint32_t reserved;
 };
-static_assert(sizeof(struct abi_thread_start) == 40, "ABI");
+static_assert(sizeof(struct abi_thread_start) == 48, "ABI");
+
+/* POOL_CREATE: the span is cut into chunks of ARG0 bytes, numbered from 0. */
+#define ABI_POOL_CHUNKS_MAX 65536u
+
+/* TIMER_CREATE, TIMER_SET: ARG0 the first deadline, ARG1 the period; ABI_DEADLINE_NEVER stops it.
+ */
+#define ABI_TIMER_PERIOD_NS_MIN 100000u
+
+/*
+ * EXPLAIN: how a handle came to be, from itself up to the one the object was first given out with.
+ * REACH: every handle there is to an object, in any process.
+ */
+enum abi_origin : uint32_t {
+    ABI_ORIGIN_CREATED = 1,  /* with the object */
+    ABI_ORIGIN_DUP = 2,      /* DUP */
+    ABI_ORIGIN_RESTRICT = 3, /* RESTRICT */
+    ABI_ORIGIN_SPAWN = 4,    /* granted to a new process */
+    ABI_ORIGIN_COPIED = 5,   /* sent in a message, the sender kept its own */
+    ABI_ORIGIN_OPENED = 6,   /* found through its parent: OPEN, PROCESS_OPEN */
+    ABI_ORIGIN_MINTED = 7,   /* SERVICE_MINT */
+    ABI_ORIGIN_LENT = 8,     /* a request, from the client's handle */
+};
+struct abi_derivation {
+    uint32_t record_bytes;
+    uint32_t kind;        /* ABI_KIND_... */
+    uint64_t next_cookie; /* REACH: to go on */
+    uint64_t id;          /* of this derivation; never reused */
+    uint64_t parent_id;   /* 0: the first */
+    uint64_t object_id;
+    uint64_t rights;
+    uint64_t holder_process; /* whose handle it is; 0: in a message, or nobody's any more */
+    uint64_t origin_process; /* who derived it; 0: the kernel */
+    uint64_t handle;         /* as numbered in the holder; 0: none */
+    uint32_t origin;         /* enum abi_origin */
+    uint32_t step;
+    uint32_t children; /* handles derived from this one directly */
+    uint32_t in_use;   /* operations, mappings and registrations that use it now */
+};
+static_assert(sizeof(struct abi_derivation) == 88, "ABI");
+
+/*
+ * Channels. A message is up to ABI_MESSAGE_BYTES_MAX bytes and up to ABI_MESSAGE_HANDLES_MAX
+ * handles. Of more than ABI_MESSAGE_INLINE_BYTES_MAX bytes the kernel keeps no copy: the send
+ * completes when the message has been received, straight from the sender's buffer.
+ */
+#define ABI_MESSAGE_BYTES_MAX        (1u << 20)
+#define ABI_MESSAGE_INLINE_BYTES_MAX 4096u
+#define ABI_MESSAGE_HANDLES_MAX      64u
+#define ABI_CHANNEL_MESSAGES_MAX     1024u
+#define ABI_CHANNEL_MESSAGES_DEFAULT 64u
+
+struct abi_channel_pair {
+    uint64_t handles[2];
+};
+/*
+ * CHANNEL_SEND reads, CHANNEL_RECEIVE writes an array of these in the second span: buffer
+ * second_buffer_index, from ARG0, ARG1 of them. With ABI_OP_FLAG_POOL they stand in the chunk, in
+ * front of the bytes.
+ */
+struct abi_message_handle {
+    uint64_t handle; /* sent: the sender's; received: the receiver's */
+    uint64_t rights; /* sent: those to keep; received: those there are */
+    uint32_t kind;   /* sent: zero; received: ABI_KIND_... */
+    uint32_t flags;  /* sent: ABI_MESSAGE_HANDLE_...; received: zero */
+};
+static_assert(sizeof(struct abi_message_handle) == 24, "ABI");
+#define ABI_MESSAGE_HANDLE_COPY        1u /* needs RIGHT_DUP too; the sender keeps its own, as parent */
+#define ABI_MESSAGE_HANDLE_FLAGS_KNOWN 1u
+
+#define ABI_SEND_DO_NOT_WAIT    1u /* WOULD_BLOCK when the queue is full, or nobody receives now */
+#define ABI_SEND_FLAGS_KNOWN    1u
+#define ABI_RECEIVE_DO_NOT_WAIT 1u /* WOULD_BLOCK when there is no message */
+#define ABI_RECEIVE_FLAGS_KNOWN (1u | ABI_OP_FLAG_MULTISHOT | ABI_OP_FLAG_POOL)
+/* CHANNEL_RECEIVE: the value. */
+#define ABI_RECEIVED_BYTES(value)   ((uint32_t)(value))
+#define ABI_RECEIVED_HANDLES(value) ((uint32_t)((value) >> 32))
+
+/*
+ * Services. SERVICE_RECEIVE fills the span with this; the value is a handle of kind REQUEST,
+ * through which the client's buffer is read, written, mapped and registered, and which
+ * REQUEST_REPLY ends. A closed request answers BROKEN_PIPE.
+ */
+struct abi_request {
+    uint64_t badge;  /* of the handle used, as minted */
+    uint64_t rights; /* of the handle used */
+    uint64_t offset_bytes;
+    uint64_t args[2];
+    uint32_t op_flags;
+    uint32_t length_bytes; /* of the client's span */
+    uint64_t client;       /* number of the client's process; 0 for CLOSED */
+    uint8_t op;            /* ABI_OP_... */
+    uint8_t kind;          /* of the handle used */
+    uint8_t access; /* ABI_ACCESS_READ or _WRITE: what the client's buffer is lent for; 0: none */
+    uint8_t flags;  /* ABI_REQUEST_... */
+    uint32_t reserved;
+};
+static_assert(sizeof(struct abi_request) == 64, "ABI");
+/* The last handle with this badge is gone. Nobody waits; the value of the receive is 0. */
+#define ABI_REQUEST_CLOSED 1u
+
+/* SERVICE_MINT: op_flags is the kind, ARG0 the rights, ARG1 the badge. */
+#define ABI_MINT_FLAGS_KNOWN 31u
+
+#define ABI_SERVICE_DO_NOT_WAIT         1u
+#define ABI_SERVICE_RECEIVE_FLAGS_KNOWN (1u | ABI_OP_FLAG_MULTISHOT | ABI_OP_FLAG_POOL)
+
+/*
+ * REQUEST_REPLY: ARG1 is the status; for OK, ARG0 is the value, or with HANDLE a handle of the
+ * server's that moves to the client, whose value it becomes. The span, if there is one, is copied
+ * to the start of the client's.
+ */
+#define ABI_REPLY_HANDLE      1u
+#define ABI_REPLY_FLAGS_KNOWN 1u
+
+/* PROCESS_TRACE: the flight recorder's record of one operation. */
+struct abi_trace_record {
+    uint32_t record_bytes;
+    uint32_t ring;        /* number of the thread it belongs to */
+    uint64_t next_cookie; /* to go on */
+    uint64_t sequence;    /* in its ring */
+    uint64_t time_ns;     /* monotonic, when it ended; 0: still under way */
+    uint64_t user_data;
+    uint64_t capability; /* handle used */
+    uint64_t object_id;
+    uint64_t derivation_id; /* through which derivation, see EXPLAIN */
+    uint64_t offset_bytes;
+    uint64_t value;  /* when status is OK */
+    uint32_t status; /* enum abi_status */
+    uint32_t detail;
+    uint32_t length_bytes;
+    uint32_t op_flags;
+    uint8_t op;
+    uint8_t flags;
+    uint8_t reserved[6];
+};
+static_assert(sizeof(struct abi_trace_record) == 104, "ABI");

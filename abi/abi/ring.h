@@ -36,16 +36,19 @@
 struct abi_submission {
     uint8_t op;                   /* ABI_OP_... */
     uint8_t flags;                /* ABI_SUBMISSION_...; an unknown bit is INVALID_ARGUMENT */
-    uint16_t priority;            /* 0 lowest; served before lower ones of the same ring */
+    uint16_t priority;            /* 0 lowest .. ABI_PRIORITY_MAX; see ABI_RING_PRIORITIES */
     uint32_t buffer_offset_bytes; /* into the buffer below */
     uint64_t capability;          /* the handle the operation acts on */
     uint64_t offset_bytes;        /* in the file or device */
     uint32_t buffer_index;        /* registered buffer */
     uint32_t length_bytes;        /* of the span in that buffer */
     uint32_t op_flags;            /* meaning per operation; unknown bits as for `flags` */
-    uint32_t second_buffer_index; /* operations with two spans; otherwise zero */
-    uint64_t user_data;           /* comes back untouched in the completion */
-    uint64_t args[2];             /* meaning per operation; see ops.h */
+    union {
+        uint32_t second_buffer_index; /* operations with two spans; otherwise zero */
+        uint32_t timeout_ms;          /* with ABI_SUBMISSION_TIMEOUT, which those cannot have */
+    };
+    uint64_t user_data; /* comes back untouched in the completion */
+    uint64_t args[2];   /* meaning per operation; see ops.h */
 };
 static_assert(sizeof(struct abi_submission) == 64, "ABI");
 static_assert(offsetof(struct abi_submission, priority) == 2, "ABI");
@@ -59,8 +62,39 @@ static_assert(offsetof(struct abi_submission, second_buffer_index) == 36, "ABI")
 static_assert(offsetof(struct abi_submission, user_data) == 40, "ABI");
 static_assert(offsetof(struct abi_submission, args) == 48, "ABI");
 
-/* No submission flag is defined yet: linking, draining and the rest will take bits here. */
-#define ABI_SUBMISSION_FLAGS_KNOWN 0u
+/*
+ * Flags of a submission, for every operation.
+ *
+ *   LINK          the next submission starts when this one has succeeded; if it fails, the rest of
+ *                 the chain completes with INTERRUPTED. A chain ends with the first submission that
+ *                 has neither LINK nor HARD_LINK; until that comes it stays open, over any number
+ * of enters HARD_LINK     the next submission starts when this one has ended, however DRAIN starts
+ * when everything accepted before it has ended, and what comes after it starts when it has ended
+ *   SKIP_SUCCESS  success leaves no completion; it is counted in suppressed_total instead
+ *   TIMEOUT       cancelled, with TIMED_OUT, when timeout_ms have passed since it was started
+ */
+#define ABI_SUBMISSION_LINK         1u
+#define ABI_SUBMISSION_HARD_LINK    2u
+#define ABI_SUBMISSION_DRAIN        4u
+#define ABI_SUBMISSION_SKIP_SUCCESS 8u
+#define ABI_SUBMISSION_TIMEOUT      16u
+#define ABI_SUBMISSION_FLAGS_KNOWN  0u
+
+#define ABI_PRIORITY_MAX 7u
+
+/*
+ * Bits of `op_flags` that mean the same in every operation that defines them.
+ *
+ *   MULTISHOT  goes on: completions with ABI_COMPLETION_MORE for each event, a last one without it
+ *              when it is cancelled, fails, or finds no completion slot beyond its own: then the
+ *              event is in that last one, and nothing is lost
+ *   POOL       `buffer_index` names a pool of provided buffers, `length_bytes` and the buffer's
+ *              offset are zero: the chunk is taken when there is something to put into it and named
+ *              by the completion (ABI_COMPLETION_CHUNK). WOULD_BLOCK when the pool is empty: give
+ *              chunks back and ask again, nothing is lost
+ */
+#define ABI_OP_FLAG_MULTISHOT (1u << 30)
+#define ABI_OP_FLAG_POOL      (1u << 31)
 
 #define ABI_RESULT_OK    0u
 #define ABI_RESULT_ERROR 1u
@@ -74,9 +108,12 @@ struct abi_completion {
         uint64_t value; /* what the operation yields: bytes moved, a new handle */
         uint32_t error; /* enum abi_status: why it yields nothing */
     };
-    uint32_t flags;  /* ABI_COMPLETION_...: none is defined yet */
-    uint32_t detail; /* for a refusal: see ABI_DETAIL_MAKE */
+    uint32_t flags;  /* ABI_COMPLETION_... */
+    uint32_t detail; /* for a refusal: see ABI_DETAIL_MAKE; with CHUNK: which */
 };
+#define ABI_COMPLETION_MORE  1u /* not the final one: the operation goes on */
+#define ABI_COMPLETION_CHUNK 2u /* the data is in chunk `detail` of the pool */
+
 static_assert(sizeof(struct abi_completion) == 32, "ABI");
 static_assert(offsetof(struct abi_completion, tag) == 8, "ABI");
 static_assert(offsetof(struct abi_completion, value) == 16, "ABI");
@@ -95,7 +132,8 @@ struct abi_ring_header {
     uint32_t doorbell_offset_bytes; /* from the start of this header, as the next two */
     uint32_t submissions_offset_bytes;
     uint32_t completions_offset_bytes;
-    uint32_t reserved_line0[7];
+    uint32_t flags; /* ABI_RING_... it was made with */
+    uint32_t reserved_line0[6];
 
     uint32_t submission_tail; /* program: release after filling the entry */
     uint32_t reserved_line1[15];
@@ -112,9 +150,12 @@ struct abi_ring_header {
     /* Kernel: counters, for people and tests. */
     uint64_t accepted_total;
     uint64_t completed_total;
-    uint64_t refused_full_total; /* times QUEUE_FULL was reported */
-    uint64_t entered_total;      /* system calls made for this ring */
-    uint64_t reserved_line5[4];
+    uint64_t refused_full_total;  /* times QUEUE_FULL was reported */
+    uint64_t entered_total;       /* system calls made for this ring */
+    uint64_t suppressed_total;    /* final completions that SKIP_SUCCESS left out */
+    uint64_t more_total;          /* completions with ABI_COMPLETION_MORE, not in completed_total */
+    uint64_t polled_total;        /* of accepted_total: by a poller */
+    uint64_t poller_sleeps_total; /* times the poller set needs_wakeup for this ring */
 };
 static_assert(offsetof(struct abi_ring_header, submission_tail) == 64, "ABI");
 static_assert(offsetof(struct abi_ring_header, submission_head) == 128, "ABI");
@@ -123,12 +164,37 @@ static_assert(offsetof(struct abi_ring_header, completion_head) == 256, "ABI");
 static_assert(offsetof(struct abi_ring_header, accepted_total) == 320, "ABI");
 static_assert(sizeof(struct abi_ring_header) == 384, "ABI");
 
-/* The doorbell page: for rings with a poller. A ring without one leaves it zero. */
+/*
+ * What a ring is made with (abi_spawn, abi_thread_start).
+ *
+ *   POLLER      a kernel worker accepts what is published; see the doorbell
+ *   PRIORITIES  among the submissions that one enter, or one look of the poller, finds, those of
+ *               higher priority are accepted first; a chain goes by its first. Work of higher
+ *               priority is also taken first where operations queue in the kernel, for every ring
+ */
+#define ABI_RING_POLLER      1u
+#define ABI_RING_PRIORITIES  2u
+#define ABI_RING_FLAGS_KNOWN 0u
+
+/*
+ * The doorbell page: for rings with a poller. A ring without one leaves it zero. Each word has a
+ * cache line of its own; models/poller.pml is the protocol, checked.
+ *
+ * The program publishes a tail, increments `ring`, and then looks at `needs_wakeup`, with a full
+ * barrier between: if that is set it enters the ring, which wakes the poller; otherwise no system
+ * call is needed. The poller, before it sleeps, sets `needs_wakeup` and then looks at the tail once
+ * more, with a full barrier between. Entering such a ring accepts nothing itself.
+ */
 struct abi_ring_doorbell {
-    uint32_t ring;         /* program increments after publishing a tail */
-    uint32_t needs_wakeup; /* kernel sets when its poller sleeps */
-    uint32_t cq_ready;     /* kernel sets when completions wait */
+    uint32_t ring; /* program increments after publishing a tail */
+    uint32_t reserved_line0[15];
+    uint32_t needs_wakeup; /* kernel sets when its poller sleeps, clears when it is awake */
+    uint32_t reserved_line1[15];
+    uint32_t cq_ready; /* kernel sets when it has published completions; the program may clear it */
+    uint32_t reserved_line2[15];
 };
+static_assert(offsetof(struct abi_ring_doorbell, needs_wakeup) == 64, "ABI");
+static_assert(offsetof(struct abi_ring_doorbell, cq_ready) == 128, "ABI");
 
 /*
  * The system calls. They carry integers only; everything else is a submission.

@@ -26,7 +26,7 @@ enum abi_kind : uint8_t {
 #include <abi/kinds.def>
 #undef KIND
 };
-#define ABI_KIND_COUNT 19u
+#define ABI_KIND_COUNT 20u
 
 /* A set of kinds: one bit for each. */
 #define ABI_KIND_BIT(NAME) (1u << ABI_KIND_##NAME)
@@ -55,7 +55,11 @@ typedef uint64_t abi_handle;
  * The detail of an INSUFFICIENT_RIGHTS completion: which right is missing and which derivation
  * step removed it. Step 0 is the handle the object was first given out with; each restriction
  * on the way to the handle used adds one.
+ *
+ * The detail of a CAPABILITY_REVOKED completion names in the same way, with ABI_DETAIL_REVOKED for
+ * the right, the step of the handle whose holder took back what derives from it.
  */
+#define ABI_DETAIL_REVOKED           0xffu
 #define ABI_DETAIL_RIGHT(detail)     ((detail) & 0xffu)            /* bit number of the right */
 #define ABI_DETAIL_STEP(detail)      (((detail) >> 8) & 0xffffffu) /* where it was lost */
 #define ABI_DETAIL_MAKE(right, step) (((uint32_t)(step) << 8) | (uint32_t)(right))

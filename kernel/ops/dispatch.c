@@ -20,11 +20,13 @@
 #define YIELDS_CAPABILITY          false
 #define CONSUMES_CAPABILITY        true
 #define CONSUMES_YIELDS_CAPABILITY true
+#define ENDS_CAPABILITY            false
 
 enum : uint32_t {
     FIELD_OFFSET = 1,
     FIELD_ARG0 = 2,
     FIELD_ARG1 = 4,
+    FIELD_SECOND = 8,
 };
 
 #define ALL_BITS                UINT64_MAX
@@ -35,7 +37,8 @@ enum : uint32_t {
 #define WORD0(BUFFER)                                      \
     ((uint64_t)(uint8_t)~ABI_SUBMISSION_FLAGS_KNOWN << 8 | \
      UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, HIGH_HALF))
-#define WORD4(FLAGS) (HIGH_HALF | (LOW_HALF & ~(uint64_t)(FLAGS)))
+#define WORD4(FIELDS, FLAGS) \
+    (UNLESS((FIELDS) & FIELD_SECOND, HIGH_HALF) | (LOW_HALF & ~(uint64_t)(FLAGS)))
 static_assert(offsetof(struct abi_submission, flags) == 1, "word 0");
 static_assert(offsetof(struct abi_submission, op_flags) == 32, "word 4");
 static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
@@ -47,23 +50,24 @@ static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
      : (WORD0(BUFFER) != OP_BARE_FORBIDDEN_WORD0) ? OP_PLAIN  \
                                                   : OP_BARE)
 
-#define OP(number, NAME, opname, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, ...)           \
-    static_assert(!HANDLES##_CAPABILITY || OP_BUFFER_##BUFFER == OP_BUFFER_NONE,               \
-                  "a refused buffer must not cost the handle");                                \
-    static const struct op_descriptor row_##opname = {                                         \
-        .forbidden = {WORD0(BUFFER), UNLESS((KINDS) != 0, ALL_BITS),                           \
-                      UNLESS((FIELDS) & FIELD_OFFSET, ALL_BITS),                               \
-                      UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, ALL_BITS), WORD4(FLAGS), 0, \
-                      UNLESS((FIELDS) & FIELD_ARG0, ALL_BITS),                                 \
-                      UNLESS((FIELDS) & FIELD_ARG1, ALL_BITS)},                                \
-        .handler = op_##opname,                                                                \
-        .rights = (RIGHTS),                                                                    \
-        .kinds = (KINDS),                                                                      \
-        .flags_known = (FLAGS),                                                                \
-        .shape = SHAPE(KINDS, BUFFER, FIELDS, FLAGS),                                          \
-        .buffer_use = OP_BUFFER_##BUFFER,                                                      \
-        .consumes_capability = HANDLES##_CAPABILITY,                                           \
-        .name = #opname,                                                                       \
+#define OP(number, NAME, opname, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, SERVED, ...) \
+    static_assert(!HANDLES##_CAPABILITY || OP_BUFFER_##BUFFER == OP_BUFFER_NONE,             \
+                  "a refused buffer must not cost the handle");                              \
+    static const struct op_descriptor row_##opname = {                                       \
+        .forbidden = {WORD0(BUFFER), UNLESS((KINDS) != 0, ALL_BITS),                         \
+                      UNLESS((FIELDS) & FIELD_OFFSET, ALL_BITS),                             \
+                      UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, ALL_BITS),                \
+                      WORD4(FIELDS, FLAGS), 0, UNLESS((FIELDS) & FIELD_ARG0, ALL_BITS),      \
+                      UNLESS((FIELDS) & FIELD_ARG1, ALL_BITS)},                              \
+        .handler = op_##opname,                                                              \
+        .rights = (RIGHTS),                                                                  \
+        .kinds = (KINDS),                                                                    \
+        .flags_known = (FLAGS),                                                              \
+        .shape = SHAPE(KINDS, BUFFER, FIELDS, FLAGS),                                        \
+        .buffer_use = OP_BUFFER_##BUFFER,                                                    \
+        .served = OP_SERVED_##SERVED,                                                        \
+        .consumes_capability = HANDLES##_CAPABILITY,                                         \
+        .name = #opname,                                                                     \
     };
 #include <abi/ops.def>
 #undef OP

@@ -2,6 +2,7 @@
 #include "base/address.h"
 #include "base/checked.h"
 #include "mm/heap.h"
+#include <abi/ring.h>
 
 static constexpr uint32_t NAME_BYTES_MAX = 63;
 static constexpr uint32_t PRIORITY_MAX = 7; /* abi/ops.h */
@@ -55,7 +56,8 @@ static status check_handle_name(const struct abi_spawn_handle *handle)
 
 static status check_head(const struct reader *reader, const struct abi_spawn *spawn)
 {
-    if (spawn->version != ABI_VERSION || spawn->reserved != 0 || spawn->priority > PRIORITY_MAX)
+    if (spawn->version != ABI_VERSION || (spawn->ring_flags & ~ABI_RING_FLAGS_KNOWN) != 0 ||
+        spawn->priority > PRIORITY_MAX)
         return FAIL(INVALID_ARGUMENT);
     TRY(check_table(reader, spawn->arguments_offset, spawn->arguments_count,
                     ABI_SPAWN_ARGUMENTS_MAX, sizeof(struct abi_string), alignof(uint32_t)));

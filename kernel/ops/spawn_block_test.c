@@ -71,7 +71,7 @@ TEST(a_good_block_is_read)
 TEST(every_field_that_is_wrong_is_refused)
 {
     CHECK_SPOILED(INVALID_ARGUMENT, block.head.version = 2);
-    CHECK_SPOILED(INVALID_ARGUMENT, block.head.reserved = 1);
+    CHECK_SPOILED(INVALID_ARGUMENT, block.head.ring_flags = 1u << 31);
     CHECK_SPOILED(INVALID_ARGUMENT, block.head.priority = 8);
     CHECK_SPOILED(INVALID_ARGUMENT, block.head.arguments_offset += 2);
     CHECK_SPOILED(INVALID_ARGUMENT, block.head.environment_offset += 1);

@@ -101,6 +101,15 @@ enum op_buffer_use : uint8_t {
     OP_BUFFER_OUT,
     OP_BUFFER_OUT_MAYBE,
     OP_BUFFER_WORD,
+    OP_BUFFER_IN_MAYBE,
+    OP_BUFFER_OUT_POOL,
+};
+
+/* What happens through a handle that a server minted; see ops.def. */
+enum op_served : uint8_t {
+    OP_SERVED_LOCAL,
+    OP_SERVED_FORWARDED,
+    OP_SERVED_KERNEL,
 };
 
 /* How much there is to do before the handler can run. */
@@ -122,6 +131,7 @@ struct op_descriptor {
     uint32_t flags_known;
     uint8_t shape;      /* enum op_shape */
     uint8_t buffer_use; /* enum op_buffer_use */
+    uint8_t served;     /* enum op_served */
     /* The handle leaves the table when the common checks have passed, whatever the handler then
      * answers. */
     bool consumes_capability;

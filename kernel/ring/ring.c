@@ -68,8 +68,12 @@ static status pin_span(struct op *op, const struct op_descriptor *row)
     switch ((enum op_buffer_use)row->buffer_use) {
     case OP_BUFFER_NONE:
         return OK;
+    case OP_BUFFER_IN_MAYBE:
+        if (request->length_bytes == 0) return OK;
+        break;
     case OP_BUFFER_IN:
         break;
+    case OP_BUFFER_OUT_POOL:
     case OP_BUFFER_OUT_MAYBE:
         if (request->length_bytes == 0) return OK;
         access = ABI_ACCESS_WRITE;

@@ -197,6 +197,8 @@ static status check_start(const struct abi_thread_start *start)
     static constexpr uint64_t STACK_ALIGNMENT = 16;
     if (start->stack_address % STACK_ALIGNMENT != 0) return FAIL(INVALID_ARGUMENT);
     if (start->priority >= PROCESS_PRIORITY_COUNT) return FAIL(INVALID_ARGUMENT);
+    if ((start->ring_flags & ~ABI_RING_FLAGS_KNOWN) != 0 || start->reserved != 0)
+        return FAIL(INVALID_ARGUMENT);
     if (!is_user(start->entry_address)) return FAIL(OUT_OF_RANGE);
     if (!is_user(start->stack_address - 1)) return FAIL(OUT_OF_RANGE);
     /* The processor refuses a base that is no address. */

@@ -234,7 +234,7 @@ GUEST_TEST(a_block_that_makes_no_sense_is_refused_and_more_than_the_own_quota_to
         EXPECT_EQUAL(ABI_STATUS_##name, spawn_block(file.raw, &spawn, length)); \
     } while (0)
     EXPECT_SPAWN(INVALID_ARGUMENT, spawn.version = 0);
-    EXPECT_SPAWN(INVALID_ARGUMENT, spawn.reserved = 1);
+    EXPECT_SPAWN(INVALID_ARGUMENT, spawn.ring_flags = 1u << 31);
     EXPECT_SPAWN(INVALID_ARGUMENT, spawn.priority = 8);
     EXPECT_SPAWN(OUT_OF_RANGE, spawn.arguments_count = 1, spawn.arguments_offset = length);
     EXPECT_SPAWN(OUT_OF_RANGE, spawn.handles_count = ABI_SPAWN_HANDLES_MAX + 1);

@@ -10,17 +10,18 @@
 #define NO_FIELDS     0u
 
 const struct op_row op_rows[] = {
-#define OP(number_, NAME, name_, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, value_, errors_, \
-           summary_)                                                                             \
-    {                                                                                            \
-        .number = (number_),                                                                     \
-        .buffer = ROW_##BUFFER,                                                                  \
-        .handles = ROW_##HANDLES,                                                                \
-        .fields = (FIELDS),                                                                      \
-        .kinds = (KINDS),                                                                        \
-        .rights = (uint64_t)(RIGHTS),                                                            \
-        .flags = (FLAGS),                                                                        \
-        .name = #name_,                                                                          \
+#define OP(number_, NAME, name_, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, SERVED, value_, \
+           errors_, summary_)                                                                   \
+    {                                                                                           \
+        .number = (number_),                                                                    \
+        .buffer = ROW_##BUFFER,                                                                 \
+        .handles = ROW_##HANDLES,                                                               \
+        .served = ROW_##SERVED,                                                                 \
+        .fields = (FIELDS),                                                                     \
+        .kinds = (KINDS),                                                                       \
+        .rights = (uint64_t)(RIGHTS),                                                           \
+        .flags = (FLAGS),                                                                       \
+        .name = #name_,                                                                         \
     },
 #include <abi/ops.def>
 #undef OP

@@ -5,17 +5,28 @@
 #pragma once
 #include <abi/ops.h>
 
-enum row_buffer : uint8_t { ROW_NONE, ROW_IN, ROW_OUT, ROW_OUT_MAYBE, ROW_WORD };
-enum row_handles : uint8_t { ROW_KEEPS, ROW_CONSUMES, ROW_YIELDS, ROW_CONSUMES_YIELDS };
+enum row_buffer : uint8_t {
+    ROW_NONE,
+    ROW_IN,
+    ROW_OUT,
+    ROW_OUT_MAYBE,
+    ROW_WORD,
+    ROW_IN_MAYBE,
+    ROW_OUT_POOL
+};
+enum row_handles : uint8_t { ROW_KEEPS, ROW_CONSUMES, ROW_YIELDS, ROW_CONSUMES_YIELDS, ROW_ENDS };
+enum row_served : uint8_t { ROW_LOCAL, ROW_FORWARDED, ROW_KERNEL };
 
 #define ROW_FIELD_OFFSET 1u
 #define ROW_FIELD_ARG0   2u
 #define ROW_FIELD_ARG1   4u
+#define ROW_FIELD_SECOND 8u
 
 struct op_row {
     uint8_t number;
     enum row_buffer buffer;
     enum row_handles handles;
+    enum row_served served;
     uint8_t fields;
     uint32_t kinds; /* 0: takes no capability */
     uint64_t rights;
