@@ -20,7 +20,7 @@ static status make_ring(struct process *process, uint32_t entries, void **out_ri
         .buffers = process_buffers(process),
         .process = process,
     };
-    ring_result made = ring_create(&environment, process_quota(process), entries);
+    ring_result made = ring_create(&environment, process_quota(process), entries, 0);
     TRY(made.status);
     *out_ring = made.value;
     *out_memory = ring_memory(made.value);

@@ -322,9 +322,9 @@ static bool has_completed(const struct ring *ring, uint64_t target)
 }
 
 /* Waits until `count` completions are unread or nothing is in flight. TIMED_OUT, INTERRUPTED */
-[[gnu::noinline]] static status wait(struct ring *ring, uint64_t accepted, uint64_t count,
-                                     deadline limit)
+[[gnu::noinline]] static status wait(struct ring *ring, uint64_t count, deadline limit)
 {
+    uint64_t accepted = atomic_load_explicit(&ring->accepted, memory_order_relaxed);
     uint64_t wanted = count < ring->completion_entries ? count : ring->completion_entries;
     uint64_t target = ring->reaped + wanted < accepted ? ring->reaped + wanted : accepted;
 
@@ -341,14 +341,9 @@ static bool has_completed(const struct ring *ring, uint64_t target)
     return is_there ? OK : outcome;
 }
 
-uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns)
+/* Inlined into the way of every system call; others use ring_accept(). */
+MUST_INLINE ring_acceptance accept_offered(struct ring *ring, struct abi_ring_header *header)
 {
-    struct abi_ring_header *header = ring->header;
-    /* Relaxed: this thread is the only writer. */
-    uint64_t entered = atomic_load_explicit(&ring->entered, memory_order_relaxed) + 1;
-    atomic_store_explicit(&ring->entered, entered, memory_order_relaxed);
-    header->entered_total = entered;
-
     uint64_t accepted = atomic_load_explicit(&ring->accepted, memory_order_relaxed);
     uint32_t room = ring->completion_entries - (uint32_t)(accepted - reap(ring, header));
     /* Pairs with the program's release: the entries below the tail are filled. */
@@ -366,15 +361,31 @@ uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns
         __atomic_store_n(&header->submission_head, (uint32_t)accepted, __ATOMIC_RELEASE);
         if (is_alone(ring)) ring_show(ring, header);
     }
+    return (ring_acceptance){.taken = taken, .offered = offered};
+}
 
+ring_acceptance ring_accept(struct ring *ring)
+{
+    return accept_offered(ring, ring->header);
+}
+
+uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns)
+{
+    struct abi_ring_header *header = ring->header;
+    /* Relaxed: this thread is the only writer. */
+    uint64_t entered = atomic_load_explicit(&ring->entered, memory_order_relaxed) + 1;
+    atomic_store_explicit(&ring->entered, entered, memory_order_relaxed);
+    header->entered_total = entered;
+
+    ring_acceptance acceptance = accept_offered(ring, header);
     status outcome = OK;
     if (wait_count != 0 && !is_alone(ring))
-        outcome = wait(ring, accepted, wait_count, (deadline){deadline_ns});
-    if (unlikely(taken < offered)) {
+        outcome = wait(ring, wait_count, (deadline){deadline_ns});
+    if (unlikely(acceptance.taken < acceptance.offered)) {
         header->refused_full_total = ++ring->refused_full;
         outcome = FAIL(QUEUE_FULL);
     }
-    return (uint64_t)taken << 32 | outcome.code;
+    return (uint64_t)acceptance.taken << 32 | outcome.code;
 }
 
 /* ---- life ---- */
@@ -420,6 +431,7 @@ static void describe(struct ring *ring, const struct ring_layout *layout)
     struct abi_ring_header *header = ring->header;
     header->magic = ABI_RING_MAGIC;
     header->version = ABI_VERSION;
+    header->flags = ring->flags;
     header->total_bytes = layout->total_bytes;
     header->submission_entries = ring->submission_entries;
     header->completion_entries = ring->completion_entries;
@@ -482,8 +494,10 @@ static status ring_furnish(struct ring *ring, const struct ring_layout *layout)
 }
 
 ring_result ring_create(const struct ring_environment *environment, struct memory_quota *quota,
-                        uint32_t entries)
+                        uint32_t entries, uint32_t flags)
 {
+    if ((flags & ~ABI_RING_FLAGS_KNOWN) != 0)
+        return (ring_result){.status = FAIL(INVALID_ARGUMENT)};
     if (entries < ABI_RING_ENTRIES_MIN || entries > ABI_RING_ENTRIES_MAX ||
         (entries & (entries - 1)) != 0)
         return (ring_result){.status = FAIL(OUT_OF_RANGE)};
@@ -493,6 +507,7 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
     TRY_AS(ring_result, made.status);
     struct ring *ring = made.value;
     ring->environment = *environment;
+    ring->flags = flags;
     ring->submission_entries = entries;
     ring->completion_entries = 2 * entries;
     uint64_t submission_bytes = entries * sizeof(struct abi_submission);

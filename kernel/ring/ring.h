@@ -25,10 +25,14 @@ struct ring_environment {
 status ring_init(const struct op_descriptor *const rows[RING_OPERATIONS]);
 
 RESULT_TYPE(ring_result, struct ring *);
-/* entries: power of two within ABI_RING_ENTRIES_*. OUT_OF_MEMORY, OUT_OF_RANGE. All memory is
- * charged to the quota. */
+/*
+ * All memory is charged to the quota.
+ *   OUT_OF_RANGE       `entries` is not a power of two within ABI_RING_ENTRIES_*
+ *   INVALID_ARGUMENT   `flags` has others than ABI_RING_... known
+ *   OUT_OF_MEMORY
+ */
 ring_result ring_create(const struct ring_environment *environment, struct memory_quota *quota,
-                        uint32_t entries);
+                        uint32_t entries, uint32_t flags);
 /* The memory to map read-write into the process. Borrowed from the ring. */
 struct buffer *ring_memory(struct ring *ring);
 

@@ -21,6 +21,7 @@ struct ring {
     struct abi_ring_header *header; /* shared memory, in the direct map, as the pages below */
     uint8_t **submission_pages;
     uint8_t **completion_pages; /* in the same array, behind the former */
+    uint32_t flags;             /* ABI_RING_... */
     uint32_t submission_entries;
     uint32_t completion_entries;
     uint64_t submission_run_bytes; /* submissions that lie side by side: a page, or all */
@@ -30,7 +31,7 @@ struct ring {
     struct buffer *memory;      /* counted */
     struct list all_link;       /* guarded by the list of rings' lock */
 
-    /* Owned by the ring's thread. */
+    /* Owned by the submitter: the thread that accepts, which is the ring's own, or the poller. */
     uint64_t reaped;       /* completions the program has taken, as far as its hints made sense */
     uint64_t refused_full; /* times QUEUE_FULL was reported */
     const uint64_t *submission_next; /* where number `accepted` is */
@@ -78,6 +79,19 @@ static inline struct op *ring_take_free_locked(struct ring *ring) REQUIRES(ring-
     if (op != nullptr) ring->free_first = op->next_free;
     return op;
 }
+
+/* How many submissions one look found, and how many of them were accepted. Fewer: for want of room.
+ */
+typedef struct ring_acceptance {
+    uint32_t taken;
+    uint32_t offered;
+} ring_acceptance;
+/*
+ * Accepts and runs what the program has published, as far as there is room. The submitter: the
+ * ring's thread, or the poller's thread instead; never both. Completions written are shown before
+ * it returns. When the submitter is asked to end it stops between runs of entries.
+ */
+ring_acceptance ring_accept(struct ring *ring);
 
 /* What an op that failed leaves in its completion, behind the user data. */
 void ring_write_failure(uint64_t *words, op_outcome outcome);

@@ -225,7 +225,7 @@ static status world_make_ring(uint32_t entries)
 {
     struct ring_environment environment = {
         .handles = &world.handles, .buffers = &world.buffers, .process = &world};
-    ring_result made = ring_create(&environment, &world.quota, entries);
+    ring_result made = ring_create(&environment, &world.quota, entries, 0);
     if (!is_ok(made.status)) return made.status;
     world.ring = made.value;
     world.header = (struct abi_ring_header *)(void *)world_ring_byte(0);
