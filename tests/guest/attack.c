@@ -77,6 +77,7 @@ static bool is_harmless(const struct abi_submission *submission)
     case ABI_OP_PROCESS_WAIT:
     case ABI_OP_SLEEP:
     case ABI_OP_ADDRESS_WAIT:
+    case ABI_OP_TIMER_WAIT:
     case ABI_OP_THREAD_CREATE: /* of random code */
     case ABI_OP_BUFFER_UNMAP:  /* of our own code */
     case ABI_OP_BUFFER_PROTECT:

@@ -54,6 +54,13 @@ static uint64_t make_process(void)
     return raw_is_ok(done) ? done.value : 0;
 }
 
+static uint64_t make_timer(void)
+{
+    struct abi_completion done =
+        raw_call((struct abi_submission){.op = ABI_OP_TIMER_CREATE, .args = {0, 0}});
+    return raw_is_ok(done) ? done.value : 0;
+}
+
 static uint64_t make(enum abi_kind kind)
 {
     switch ((uint32_t)kind) {
@@ -67,6 +74,8 @@ static uint64_t make(enum abi_kind kind)
         return make_process();
     case ABI_KIND_THREAD:
         return make_thread();
+    case ABI_KIND_TIMER:
+        return make_timer();
     case ABI_KIND_CONSOLE:
         return peal_granted_raw(TEXT("console"));
     case ABI_KIND_SYSTEM:
