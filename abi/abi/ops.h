@@ -3,6 +3,7 @@
  * What each operation does, needs and yields is in ops.def; docs/abi/ is made from it.
  */
 #pragma once
+#include <abi/ring.h>
 #include <abi/types.h>
 
 enum abi_op : uint8_t {
@@ -356,22 +357,16 @@ static_assert(sizeof(struct abi_request) == 64, "ABI");
 /* PROCESS_TRACE: the flight recorder's record of one operation. */
 struct abi_trace_record {
     uint32_t record_bytes;
-    uint32_t ring;        /* number of the thread it belongs to */
-    uint64_t next_cookie; /* to go on */
-    uint64_t sequence;    /* in its ring */
-    uint64_t time_ns;     /* monotonic, when it ended; 0: still under way */
-    uint64_t user_data;
-    uint64_t capability; /* handle used */
+    uint32_t ring; /* a number for the ring, never reused */
+    uint64_t next_cookie;
+    uint64_t sequence; /* among the ring's completions; what is missing between was not recorded */
+    uint64_t time_ns;  /* monotonic, when it ended; 0: still under way */
+    uint64_t thread;   /* number of the ring's thread */
     uint64_t object_id;
     uint64_t derivation_id; /* through which derivation, see EXPLAIN */
-    uint64_t offset_bytes;
-    uint64_t value;  /* when status is OK */
-    uint32_t status; /* enum abi_status */
+    uint64_t value;         /* when status is OK */
+    uint32_t status;        /* enum abi_status */
     uint32_t detail;
-    uint32_t length_bytes;
-    uint32_t op_flags;
-    uint8_t op;
-    uint8_t flags;
-    uint8_t reserved[6];
+    struct abi_submission submission; /* as it was accepted */
 };
-static_assert(sizeof(struct abi_trace_record) == 104, "ABI");
+static_assert(sizeof(struct abi_trace_record) == 136, "ABI");

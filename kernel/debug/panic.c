@@ -18,16 +18,16 @@ extern const uint8_t kernel_text_start[];
 
 static _Atomic uint32_t panicking_cpu = NOBODY;
 static bool is_test_mode;
-static void (*describe_thread)(struct text_writer *writer);
+static struct panic_thread_describer describer;
 
 void panic_set_test_mode(bool is_test)
 {
     is_test_mode = is_test;
 }
 
-void panic_set_thread_describer(void (*describe)(struct text_writer *writer))
+void panic_set_thread_describer(const struct panic_thread_describer *installed)
 {
-    describe_thread = describe;
+    describer = *installed;
 }
 
 [[noreturn]] static void stand_still(void)
@@ -58,6 +58,26 @@ static void print_backtrace(struct text_writer *writer)
     print(writer);
 }
 
+static void print_history(struct text_writer *writer, uint32_t cpu, const struct thread *thread)
+{
+    text_format(writer, "processor %u, thread ", cpu);
+    describer.name(writer, thread);
+    text_write(writer, TEXT("\n"));
+    describer.history(writer, thread);
+    print(writer);
+}
+
+/* Of what ran when this happened, here first. */
+static void print_histories(struct text_writer *writer, uint32_t here)
+{
+    if (describer.name == nullptr) return;
+    if (cpu_current_thread() != nullptr) print_history(writer, here, cpu_current_thread());
+    for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) {
+        const struct thread *thread = cpu != here ? describer.find(cpu) : nullptr;
+        if (thread != nullptr) print_history(writer, cpu, thread);
+    }
+}
+
 void panic(const char *format, ...)
 {
     interrupts_disable();
@@ -81,15 +101,16 @@ void panic(const char *format, ...)
     text_format(&writer, "\nprocessor %u of %u, kernel at %#llx", cpu, cpu_count(),
                 (unsigned long long)(uintptr_t)kernel_text_start);
     print(&writer);
-    if (describe_thread != nullptr && cpu_current_thread() != nullptr) {
+    if (describer.name != nullptr && cpu_current_thread() != nullptr) {
         text_write(&writer, TEXT(", thread "));
-        describe_thread(&writer);
+        describer.name(&writer, cpu_current_thread());
     }
     text_write(&writer, TEXT("\n"));
     print(&writer);
     machine_describe(&writer);
     print(&writer);
     print_backtrace(&writer);
+    print_histories(&writer, cpu);
     log_panic_text(TEXT("the machine has stopped\n"));
     if (is_test_mode) machine_test_exit(PANIC_TEST_EXIT_CODE);
     stand_still();

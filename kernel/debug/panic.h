@@ -11,6 +11,15 @@
 #define PANIC_TEST_EXIT_CODE 35u
 void panic_set_test_mode(bool is_test);
 
-/* Adds a few words about the running thread; called with interrupts off, other processors stopped.
+/*
+ * How threads are told: the few words that name one, and what it did last, in lines, or nothing.
+ * Both are called with interrupts off and the other processors stopped, and take no locks.
  */
-void panic_set_thread_describer(void (*describe)(struct text_writer *writer));
+struct thread;
+struct panic_thread_describer {
+    void (*name)(struct text_writer *writer, const struct thread *thread);
+    void (*history)(struct text_writer *writer, const struct thread *thread);
+    /* What runs on a processor; nullptr: not known. */
+    const struct thread *(*find)(uint32_t cpu);
+};
+void panic_set_thread_describer(const struct panic_thread_describer *describer);

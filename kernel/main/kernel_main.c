@@ -26,6 +26,7 @@
 #include "mm/heap.h"
 #include "ops/ops.h"
 #include "random/random.h"
+#include "sched/scheduler.h"
 #include "sched/worker.h"
 #include "task/process.h"
 #include "time/clock.h"
@@ -41,6 +42,16 @@ static bool is_understood(const struct boot_info *info)
            info->size_bytes == sizeof(*info) &&
            info->command_line_bytes <= BOOT_COMMAND_LINE_BYTES_MAX &&
            info->memory_ranges_count <= BOOT_MEMORY_RANGES_MAX;
+}
+
+static void install_describer(void)
+{
+    static const struct panic_thread_describer describer = {
+        .name = trace_describe_thread,
+        .history = trace_describe_ring,
+        .find = scheduler_running,
+    };
+    panic_set_thread_describer(&describer);
 }
 
 /* Nothing works without these, and at boot there is memory for them or none at all. */
@@ -86,6 +97,7 @@ static void start_devices(void)
     log_set_clock(clock_now_ns);
 
     scheduler_init();
+    install_describer();
     interrupts_restore(true);
     start_processors(command_line);
     need(worker_init(), "workers");

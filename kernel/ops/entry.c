@@ -9,6 +9,7 @@
 #include "ipc/address_wait.h"
 #include "ops/dispatch.h"
 #include "ops/ops_internal.h"
+#include "ring/recorder.h"
 #include "sched/scheduler.h"
 #include "task/process.h"
 
@@ -19,6 +20,7 @@ static status make_ring(struct process *process, uint32_t entries, void **out_ri
         .handles = process_handles(process),
         .buffers = process_buffers(process),
         .process = process,
+        .recorders = process_recorders(process),
     };
     ring_result made = ring_create(&environment, process_quota(process), entries, 0);
     TRY(made.status);
@@ -35,6 +37,11 @@ static void close_ring(void *ring)
 static void destroy_ring(void *ring)
 {
     ring_destroy(ring);
+}
+
+static void name_ring(void *ring, uint64_t thread)
+{
+    recorder_name(ring_recorder(ring), thread);
 }
 
 static uint64_t exit_current(uint64_t code, uint64_t what)
@@ -61,7 +68,13 @@ static uint64_t serve(uint64_t number, uint64_t argument0, uint64_t argument1)
 status ops_init(void)
 {
     static const struct ring_hooks hooks = {
-        .create = make_ring, .close = close_ring, .destroy = destroy_ring};
+        .create = make_ring,
+        .close = close_ring,
+        .destroy = destroy_ring,
+        .name = name_ring,
+        .tell = trace_tell,
+        .forget = recorder_forget,
+    };
     address_wait_init();
     system_init();
     TRY(ring_init(dispatch_rows));

@@ -19,6 +19,12 @@
 /* Boot, after worker_init and process_init: rings, the table, the system calls. OUT_OF_MEMORY */
 status ops_init(void);
 
+/* For panics: words about a thread, and the last operations of its ring. Nothing is locked. */
+struct text_writer;
+struct thread;
+void trace_describe_thread(struct text_writer *writer, const struct thread *thread);
+void trace_describe_ring(struct text_writer *writer, const struct thread *thread);
+
 /* The system object: the machine, for handles of kind SYSTEM. Borrowed; lives as long as the
  * kernel. */
 struct object *system_object(void);

@@ -66,6 +66,7 @@ struct buffer_table *op_buffers(const struct op *op)
 
 void op_unpin(struct op *op)
 {
+    recorder_note_lineage(op);
     buffer_pin_drop(&op->pin);
     if (op->capability != nullptr) capability_put(TAKE(op->capability));
 }
@@ -90,6 +91,7 @@ static void publish(struct op *op)
 {
     struct ring *ring = op->ring;
     spin_acquire(&ring->lock);
+    recorder_add(&ring->record, op, op->outcome, ring_completed(ring));
     ring_write_completion(ring, op->submission.user_data, op->outcome);
     ring_show(ring, ring->header);
     atomic_store_explicit(&op->state, OP_FREE, memory_order_relaxed);

@@ -148,6 +148,12 @@ enum op_state : uint32_t {
     OP_FINISHED,
 };
 
+/* Through what an operation acted, remembered when it is unpinned. Zero: nothing. */
+struct op_lineage {
+    uint64_t object_id;
+    uint64_t derivation_id;
+};
+
 struct op {
     union { /* our copy: the program can rewrite the ring while we run */
         struct abi_submission submission;
@@ -165,8 +171,9 @@ struct op {
     struct timer timer;
     struct work work;
     op_handler *deferred;
-    op_outcome outcome;   /* from op_complete() until the completion is written */
-    struct op *next_free; /* guarded by the ring's lock */
+    op_outcome outcome;        /* from op_complete() until the completion is written */
+    struct op *next_free;      /* guarded by the ring's lock */
+    struct op_lineage lineage; /* for the flight recorder */
 
     /* Of whoever has the op while it pends: an end_watch, a console_wait, ... The ring layer does
      * not touch it. */

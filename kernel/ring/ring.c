@@ -121,12 +121,16 @@ static op_outcome run_with_claims(struct op *op, const struct op_descriptor *row
 MUST_INLINE uint64_t copy_submission(struct op *op, const uint64_t *entry, uint64_t word0,
                                      const struct op_descriptor *row)
 {
+    struct record *record = recorder_begin(&op->ring->record);
     uint64_t forbidden = word0 & row->forbidden[0];
     op->words[0] = word0;
+    record_store(&record->words[0], word0);
+    op->lineage = (struct op_lineage){0};
 #pragma clang loop unroll(full)
     for (uint32_t i = 1; i < array_count(op->words); i++) {
         uint64_t word = __atomic_load_n(&entry[i], __ATOMIC_RELAXED);
         op->words[i] = word;
+        record_store(&record->words[i], word);
         if (i != WORD_USER_DATA) forbidden |= word & row->forbidden[i];
     }
     return forbidden;
@@ -178,7 +182,8 @@ static status add_ops(struct ring *ring)
         chunk->ops[i].next_free = i + 1 < RING_OPS_PER_CHUNK ? &chunk->ops[i + 1] : nullptr;
     }
     chunk->next = ring->chunks;
-    ring->chunks = chunk;
+    /* Pairs with the acquire of the flight recorder, which looks for ops under way. */
+    __atomic_store_n(&ring->chunks, chunk, __ATOMIC_RELEASE);
 
     spin_acquire(&ring->lock);
     chunk->ops[RING_OPS_PER_CHUNK - 1].next_free = ring->free_first;
@@ -244,6 +249,7 @@ MUST_INLINE struct op *accept_one(struct ring *ring, struct op *op, const uint64
     }
     op_outcome outcome = run_copied(op, entry, word0, row);
     if (unlikely(is_pending(outcome))) return ring->current;
+    recorder_finish(&ring->record, op, outcome, ring_completed(ring));
     complete_in_place(ring, op->words[WORD_USER_DATA], outcome);
     return op;
 }
@@ -449,6 +455,7 @@ static uint64_t ring_bytes(const struct ring_layout *layout)
 /* Gives back what the ring has, however far its creation came. */
 static void dismantle(struct ring *ring)
 {
+    if (ring->record.recorder != nullptr) recorder_end(ring->record.recorder);
     while (ring->chunks != nullptr) {
         struct op_chunk *chunk = ring->chunks;
         ring->chunks = chunk->next;
@@ -487,6 +494,7 @@ static status ring_furnish(struct ring *ring, const struct ring_layout *layout)
     ring->memory = memory.value;
     TRY(find_pages(ring, layout));
     TRY(add_ops(ring));
+    TRY(recorder_create(ring, ring->environment.recorders, ring->quota, &ring->record));
     ring->submission_next = submission_at(ring, 0);
     ring->completion_next = ring_completion_at(ring, 0);
     describe(ring, layout);
@@ -531,6 +539,17 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
 struct buffer *ring_memory(struct ring *ring)
 {
     return ring->memory;
+}
+
+struct recorder *ring_recorder(struct ring *ring)
+{
+    return ring->record.recorder;
+}
+
+const struct op_descriptor *ring_operation(uint8_t number)
+{
+    const struct op_descriptor *row = operations[number];
+    return row != &unknown_operation ? row : nullptr;
 }
 
 void ring_close(struct ring *ring)

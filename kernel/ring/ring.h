@@ -17,6 +17,7 @@ struct ring_environment {
     struct handle_table *handles;
     struct buffer_table *buffers;
     void *process;
+    struct list *recorders; /* those of the process, or nullptr */
 };
 
 #define RING_OPERATIONS 256u
@@ -35,6 +36,10 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
                         uint32_t entries, uint32_t flags);
 /* The memory to map read-write into the process. Borrowed from the ring. */
 struct buffer *ring_memory(struct ring *ring);
+/* Its flight recorder. Borrowed from the ring. */
+struct recorder *ring_recorder(struct ring *ring);
+/* The row of the dispatch table; nullptr where there is none. */
+const struct op_descriptor *ring_operation(uint8_t number);
 
 /*
  * ABI_SYSCALL_ENTER. Answers what goes to rax: OK, QUEUE_FULL or TIMED_OUT, and how many were

@@ -3,6 +3,7 @@
  * Context and locking: see ring.c.
  */
 #pragma once
+#include "ring/recorder.h"
 #include "ring/ring.h"
 
 #define RING_SUBMISSIONS_PER_PAGE (ABI_PAGE_BYTES / sizeof(struct abi_submission))
@@ -27,9 +28,10 @@ struct ring {
     uint64_t submission_run_bytes; /* submissions that lie side by side: a page, or all */
     uint64_t completion_run_mask;  /* the same for completions, less one */
     struct ring_environment environment;
-    struct memory_quota *quota; /* counted; nullptr: the kernel's */
-    struct buffer *memory;      /* counted */
-    struct list all_link;       /* guarded by the list of rings' lock */
+    struct memory_quota *quota;   /* counted; nullptr: the kernel's */
+    struct buffer *memory;        /* counted */
+    struct recorder_place record; /* see there */
+    struct list all_link;         /* guarded by the list of rings' lock */
 
     /* Owned by the submitter: the thread that accepts, which is the ring's own, or the poller. */
     uint64_t reaped;       /* completions the program has taken, as far as its hints made sense */

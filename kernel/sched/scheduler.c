@@ -468,6 +468,11 @@ void thread_set_priority(struct thread *thread, uint8_t priority)
     atomic_store_explicit(&thread->priority, priority, memory_order_relaxed);
 }
 
+const struct thread *scheduler_running(uint32_t cpu) NO_LOCK_CHECK
+{
+    return processors[cpu].current;
+}
+
 uint64_t scheduler_idle_ns(void)
 {
     uint64_t sum = 0;

@@ -43,6 +43,10 @@ void thread_prepare_to_sleep(void);
 void thread_sleep(void);
 bool thread_wake(struct thread *thread, bool prefer_here);
 
+/* What the processor runs, or did when it was stopped; nullptr: nothing yet. For panics: no lock.
+ */
+const struct thread *scheduler_running(uint32_t cpu);
+
 /* For statistics. */
 uint64_t scheduler_idle_ns(void);
 uint32_t scheduler_thread_count(void);

@@ -25,6 +25,7 @@ enum lock_rank : uint8_t {
     LOCK_RANK_FILE = 56,          /* a file's position */
     LOCK_RANK_PAGE_CACHE = 58,    /* one file's cached pages */
     LOCK_RANK_DEVICE = 60,        /* one device's queues */
+    LOCK_RANK_RECORDERS = 66,     /* whose flight recorders there are */
     LOCK_RANK_RING = 68,          /* one ring's completion side */
     LOCK_RANK_WORK_QUEUE = 70,
     LOCK_RANK_WAIT_QUEUE = 72,

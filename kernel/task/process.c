@@ -76,6 +76,7 @@ process_result process_create(const struct process_options *options)
     handle_table_init(&process->handles, process->quota, options->handles_max);
     buffer_table_init(&process->buffers, process->quota);
     list_init(&process->table_link);
+    list_init(&process->recorders);
     spin_lock_init(&process->lock, LOCK_RANK_PROCESS_STATE);
     list_init(&process->threads);
     list_init(&process->watches);
@@ -87,6 +88,7 @@ static void process_destroy(struct object *object)
 {
     struct process *process = process_of(object);
     ASSERT(process->addresses == nullptr);
+    user_thread_forget_rings(process);
     give_memory(process);
 }
 
@@ -322,6 +324,16 @@ struct address_space *process_addresses(struct process *process)
 struct memory_quota *process_quota(struct process *process)
 {
     return process->quota;
+}
+
+text process_name(const struct process *process)
+{
+    return (text){process->name, process->name_bytes};
+}
+
+struct list *process_recorders(struct process *process)
+{
+    return &process->recorders;
 }
 
 uint8_t process_priority(const struct process *process)

@@ -80,6 +80,9 @@ struct buffer_table *process_buffers(struct process *process);
 struct address_space *process_addresses(struct process *process);
 struct memory_quota *process_quota(struct process *process);
 uint8_t process_priority(const struct process *process);
+text process_name(const struct process *process);
+/* The flight recorders of its rings, also of those that have ended: the ring layer's. */
+struct list *process_recorders(struct process *process);
 void process_limits(const struct process *process, struct process_options *out_limits);
 
 /* Ends it with the record given, unless it is ending already: then nothing. Any context that may
@@ -116,6 +119,8 @@ status user_thread_start(struct user_thread *thread);
 void user_thread_abandon(CONSUMED struct user_thread *thread);
 struct object *user_thread_object(struct user_thread *thread);
 struct user_thread *user_thread_of(struct object *object);
+/* Borrowed; nullptr once the thread has left it. */
+struct process *user_thread_process(const struct user_thread *thread);
 void *user_thread_ring(const struct user_thread *thread); /* as made by the ring hooks */
 
 /* ---- the end of things, told once ---- */
@@ -142,5 +147,11 @@ struct ring_hooks {
                      struct buffer **out_memory);
     void (*close)(void *ring);   /* on the ring's own thread, or before any thread ran */
     void (*destroy)(void *ring); /* after close */
+    /* The thread it is for has a number now. */
+    void (*name)(void *ring, uint64_t thread);
+    /* The calling thread's process is about to end of what it did: says so in the log. */
+    void (*tell)(struct process *process);
+    /* All rings have been destroyed: drops what is kept of them. */
+    void (*forget)(struct list *recorders);
 };
 void process_set_ring_hooks(const struct ring_hooks *hooks);

@@ -59,6 +59,7 @@ struct process {
     struct launch *launch; /* owned */
 
     struct list table_link; /* guarded by the process table's lock */
+    struct list recorders;  /* the ring hooks', with a lock of their own */
 
     spin_lock lock;                            /* LOCK_RANK_PROCESS_STATE */
     enum process_state state GUARDED_BY(lock); /* written by process_move_locked() only */
@@ -92,11 +93,6 @@ struct user_thread {
 };
 
 /* ---- process.c ---- */
-
-static inline text process_name(const struct process *process)
-{
-    return (text){process->name, process->name_bytes};
-}
 
 /* Counts a thread that is going to be made. QUOTA_EXCEEDED, INTERRUPTED (the process is ending) */
 status process_reserve_thread(struct process *process);
@@ -137,6 +133,9 @@ user_thread_result user_thread_make(struct process *process, uint32_t ring_entri
 status user_thread_release(struct user_thread *thread, bool is_first);
 [[noreturn]] void user_thread_end_current(uint32_t code);
 void user_thread_init(void);
+/* The ring hooks, for what happens to a process as a whole. */
+void user_thread_tell_end(struct process *process);
+void user_thread_forget_rings(struct process *process);
 
 /* Takes the watches one by one and tells them. Task context, no lock held. */
 void end_watches_tell(spin_lock *lock, struct list *watches);

@@ -73,6 +73,7 @@ static uint64_t error_code_for_programs(const struct user_fault *fault)
 static void end_with(struct process *process, const struct user_fault *fault,
                      enum abi_exit_reason reason)
 {
+    user_thread_tell_end(process);
     process_end(process, &(struct abi_exit){
                              .reason = reason,
                              .code = 128 + reason,

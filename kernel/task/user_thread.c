@@ -114,6 +114,7 @@ static status make_kernel_thread(struct user_thread *thread, uint8_t priority)
     });
     TRY(made.status);
     thread->thread = made.value;
+    ring_hooks.name(thread->ring, made.value->id);
     return OK;
 }
 
@@ -311,6 +312,11 @@ struct user_thread *user_thread_of(struct object *object)
     return container_of(object, struct user_thread, object);
 }
 
+struct process *user_thread_process(const struct user_thread *thread)
+{
+    return thread->process;
+}
+
 void *user_thread_ring(const struct user_thread *thread)
 {
     return thread->ring;
@@ -325,6 +331,16 @@ struct process *process_current(void)
 {
     const struct user_thread *thread = user_thread_current();
     return thread != nullptr ? thread->process : nullptr;
+}
+
+void user_thread_tell_end(struct process *process)
+{
+    ring_hooks.tell(process);
+}
+
+void user_thread_forget_rings(struct process *process)
+{
+    if (!list_is_empty(&process->recorders)) ring_hooks.forget(&process->recorders);
 }
 
 void user_thread_init(void)

@@ -25,6 +25,7 @@ static void (*world_turn_hook)(void);
 static _Atomic uint32_t world_wakes; /* calls of wait_queue_wake */
 static bool world_thread_is_ended;   /* as if thread_request_end had been called */
 static uint32_t world_idle_turns_max = 3;
+[[maybe_unused]] static struct list *world_recorders; /* who keeps the flight recorders */
 
 /* ---- sched, as far as rings see it ---- */
 
@@ -224,7 +225,11 @@ static void world_begin(void)
 static status world_make_ring(uint32_t entries)
 {
     struct ring_environment environment = {
-        .handles = &world.handles, .buffers = &world.buffers, .process = &world};
+        .handles = &world.handles,
+        .buffers = &world.buffers,
+        .process = &world,
+        .recorders = world_recorders,
+    };
     ring_result made = ring_create(&environment, &world.quota, entries, 0);
     if (!is_ok(made.status)) return made.status;
     world.ring = made.value;
