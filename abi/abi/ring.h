@@ -182,8 +182,13 @@ static_assert(sizeof(struct abi_ring_header) == 384, "ABI");
  *
  * The program publishes a tail, increments `ring`, and then looks at `needs_wakeup`, with a full
  * barrier between: if that is set it enters the ring, which wakes the poller; otherwise no system
- * call is needed. The poller, before it sleeps, sets `needs_wakeup` and then looks at the tail once
- * more, with a full barrier between. Entering such a ring accepts nothing itself.
+ * call is needed. It does the same after it has published a completion head while submissions of
+ * its own are not accepted: they may have been waiting for that. The poller, before it sleeps, sets
+ * `needs_wakeup` and then looks at tail and head once more, with a full barrier between. Entering
+ * such a ring accepts nothing itself.
+ *
+ * A program may wait for `cq_ready` instead of the tails of many rings: it clears the word and then
+ * looks at the completion tail, with a full barrier between.
  */
 struct abi_ring_doorbell {
     uint32_t ring; /* program increments after publishing a tail */
