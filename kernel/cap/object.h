@@ -18,6 +18,8 @@ struct object_type {
     enum abi_kind kind;
     /* Rights that make sense for this kind; all handles are cut to them. */
     uint64_t rights_all;
+    /* Requests through handles to it go to a server; see ops.def. */
+    bool is_served;
     /* Last reference gone: free it. */
     void (*destroy)(struct object *object);
 };

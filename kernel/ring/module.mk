@@ -1,3 +1,3 @@
-KERNEL_SOURCES += kernel/ring/op.c kernel/ring/recorder.c kernel/ring/ring.c
-HOST_SOURCES   += kernel/ring/op.c kernel/ring/recorder.c kernel/ring/ring.c
+KERNEL_SOURCES += kernel/ring/accept.c kernel/ring/op.c kernel/ring/recorder.c kernel/ring/ring.c
+HOST_SOURCES   += kernel/ring/accept.c kernel/ring/op.c kernel/ring/recorder.c kernel/ring/ring.c
 HOST_TESTS     += kernel/ring/ring_test.c kernel/ring/recorder_test.c

@@ -78,11 +78,53 @@ static bool state_move(struct op *op, enum op_state from, enum op_state to)
                                                    memory_order_acquire);
 }
 
-[[gnu::noinline]] void ring_write_failure(uint64_t *words, op_outcome outcome)
+[[gnu::noinline]] void ring_fill_rest(uint64_t *words, op_outcome outcome)
 {
-    words[1] = ABI_RESULT_ERROR;
-    words[2] = outcome.code;
+    enum status_code code = op_outcome_status(outcome);
     words[3] = (uint64_t)outcome.detail << 32;
+    if (code == STATUS_OK) {
+        words[3] |= outcome.code >> OP_CODE_FLAGS_SHIFT;
+        return;
+    }
+    words[1] = ABI_RESULT_ERROR;
+    words[2] = code;
+}
+
+/* Takes the ring's thread out of its wait if there is enough for it now: the caller wakes it when
+ * the lock is released. nullptr: it does not wait, or not for this. */
+static struct thread *take_waiter_locked(struct ring *ring) REQUIRES(ring->lock)
+{
+    if (!ring->is_waited_for) return nullptr;
+    bool is_idle = atomic_load_explicit(&ring->pending, memory_order_relaxed) == 0;
+    if (ring_written(ring) < ring->wake_at && !is_idle) return nullptr;
+    ring->is_waited_for = false;
+    return wait_queue_take_first(&ring->waiters);
+}
+
+/* Not under the lock: it may have to tell another processor. In task context the caller has handed
+ * over what it had and probably sleeps soon, so the thread best runs here. */
+static void wake(struct thread *waiter)
+{
+    if (waiter != nullptr) thread_wake(waiter, interrupts_are_enabled());
+}
+
+bool op_post(struct op *op, op_outcome outcome)
+{
+    ASSERT(op_outcome_status(outcome) == STATUS_OK);
+    outcome.code |= ABI_COMPLETION_MORE << OP_CODE_FLAGS_SHIFT;
+    struct ring *ring = op->ring;
+    spin_acquire(&ring->lock);
+    struct thread *waiter = nullptr;
+    bool has_room = ring_room(ring, ring->header) != 0;
+    if (has_room) {
+        ring_write_completion(ring, op->submission.user_data, outcome);
+        ring_count_more(ring);
+        ring_show(ring, ring->header);
+        waiter = take_waiter_locked(ring);
+    }
+    spin_release(&ring->lock);
+    wake(waiter);
+    return has_room;
 }
 
 /* Writes the completion and frees the op. Afterwards neither it nor, if this was the last one, the
@@ -91,20 +133,18 @@ static void publish(struct op *op)
 {
     struct ring *ring = op->ring;
     spin_acquire(&ring->lock);
-    recorder_add(&ring->record, op, op->outcome, ring_completed(ring));
+    recorder_add(&ring->record, op, op->outcome, ring_written(ring));
     ring_write_completion(ring, op->submission.user_data, op->outcome);
     ring_show(ring, ring->header);
     atomic_store_explicit(&op->state, OP_FREE, memory_order_relaxed);
     op->next_free = ring->free_first;
     ring->free_first = op;
-    if (ring->is_waited_for && ring_completed(ring) >= ring->wake_at) {
-        ring->is_waited_for = false;
-        wait_queue_wake_all(&ring->waiters);
-    }
     /* Release: whoever finds 0 without the lock finds the rest of this done. */
     uint32_t others = atomic_load_explicit(&ring->pending, memory_order_relaxed) - 1;
     atomic_store_explicit(&ring->pending, others, memory_order_release);
+    struct thread *waiter = take_waiter_locked(ring);
     spin_release(&ring->lock);
+    wake(waiter);
 }
 
 static void finish_on_worker(struct work *work)

@@ -56,15 +56,30 @@ struct ring;
 
 /* What a handler answers: 16 bytes, in registers. */
 typedef struct [[nodiscard]] op_outcome {
-    uint32_t code; /* enum status_code, or OP_CODE_PENDING */
+    /* enum status_code; with STATUS_OK, completion flags above it; or OP_CODE_PENDING. So a plain
+     * success is 0 and everything else goes a slower way. */
+    uint32_t code;
     uint32_t detail;
     uint64_t value;
 } op_outcome;
-#define OP_CODE_PENDING 0xffffffffu
+#define OP_CODE_PENDING     0xffffffffu
+#define OP_CODE_FLAGS_SHIFT 16u
+static_assert(STATUS_OK == 0);
+
+static inline enum status_code op_outcome_status(op_outcome outcome)
+{
+    return (enum status_code)(outcome.code & ((1u << OP_CODE_FLAGS_SHIFT) - 1));
+}
 
 static inline op_outcome op_done(uint64_t value)
 {
     return (op_outcome){.code = STATUS_OK, .value = value};
+}
+/* Success with ABI_COMPLETION_... flags, one at least, and a detail that they explain. */
+static inline op_outcome op_done_with(uint64_t value, uint32_t completion_flags, uint32_t detail)
+{
+    uint32_t code = STATUS_OK | completion_flags << OP_CODE_FLAGS_SHIFT;
+    return (op_outcome){.code = code, .detail = detail, .value = value};
 }
 static inline op_outcome op_failed(status why)
 {
@@ -199,6 +214,18 @@ static inline struct object *op_object(const struct op *op)
     return op->capability->object;
 }
 
+/* It goes on after its first event; see op_post(). */
+static inline bool op_is_multishot(const struct op *op)
+{
+    return (op->submission.op_flags & ABI_OP_FLAG_MULTISHOT) != 0;
+}
+
+/* 0 lowest .. ABI_PRIORITY_MAX */
+static inline uint8_t op_priority(const struct op *op)
+{
+    return (uint8_t)op->submission.priority;
+}
+
 /* The process the ring belongs to, as registered by ops/ (struct ring_environment). */
 void *op_process(const struct op *op);
 struct handle_table *op_handles(const struct op *op);
@@ -209,6 +236,16 @@ struct buffer_table *op_buffers(const struct op *op);
  * Any context and processor, with no spin lock held; the handler need not have returned.
  */
 void op_complete(struct op *op, op_outcome outcome);
+
+/*
+ * Multishot: writes a completion with ABI_COMPLETION_MORE, a success, besides the reserved final
+ * one. True: written, the op goes on. False: there is no slot beyond those reserved, nothing was
+ * written: the caller completes the op with this very outcome instead, and no event is lost.
+ *
+ * Called by whoever has the op: the handler, or the source, which has taken it out of its list and
+ * afterwards puts it back and looks at op_cancel_reason(). Any context, no spin lock held.
+ */
+bool op_post(struct op *op, op_outcome outcome);
 
 /*
  * Runs `function(op)` on a kernel worker thread, where it may sleep; what it answers completes the

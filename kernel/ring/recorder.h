@@ -94,7 +94,7 @@ MUST_INLINE void record_outcome(struct record *record, const struct op *op, op_o
 {
     record_store(&record->object_id, op->lineage.object_id);
     record_store(&record->derivation_id, op->lineage.derivation_id);
-    record_store(&record->result, (uint64_t)outcome.detail << 32 | outcome.code);
+    record_store(&record->result, (uint64_t)outcome.detail << 32 | op_outcome_status(outcome));
     record_store(&record->value, outcome.value);
     record_store(&record->ended_ticks, cpu_ticks());
     /* Pairs with the acquire in read_record(). */

@@ -3,7 +3,7 @@
  *
  * The kernel's indices are its own; the shared ones are read as hints, once for each system call,
  * and bounded. A submission is copied once and judged on the copy. Accepting reserves an op and a
- * completion slot, so completing cannot fail: accepted - reaped <= completion entries, always.
+ * completion slot, so completing cannot fail: in flight + unread <= completion entries, always.
  *
  * Context:  ring_enter and ring_close: the ring's own thread. Completion: any.
  * Locking:  LOCK_RANK_RING guards the completion side and the free ops; the submission side belongs
@@ -24,6 +24,9 @@ struct ring_environment {
 
 /* Boot, after worker_init: rows by operation number, nullptr where there is none. OUT_OF_MEMORY */
 status ring_init(const struct op_descriptor *const rows[RING_OPERATIONS]);
+/* Boot, after ring_init: what runs, in place of its row's handler, an operation whose row says
+ * FORWARDED on an object whose type is_served. Until then such operations are NOT_IMPLEMENTED. */
+void ring_set_forwarder(op_handler *forwarder);
 
 RESULT_TYPE(ring_result, struct ring *);
 /*
@@ -57,8 +60,11 @@ void ring_destroy(struct ring *ring);
 
 struct ring_counts {
     uint64_t accepted;
-    uint64_t completed;
+    uint64_t completed;  /* final completions written */
+    uint64_t suppressed; /* final completions left out */
+    uint64_t more;       /* completions besides the final ones */
     uint64_t entered;
 };
+/* accepted = completed + suppressed + what is in flight; exactly, when nothing moves. */
 /* Sums over all rings that ever were. */
 struct ring_counts ring_count_all(void);

@@ -1,195 +1,5 @@
-#include "ring/ring.h"
-#include "support/ring_world.h"
+#include "support/ring_ops.h"
 #include <pthread.h>
-
-/* ---- operations to test with ---- */
-
-enum {
-    NOP,
-    ECHO,      /* value: ARG0 */
-    PARK,      /* until completed by the test, or deadline ARG0 */
-    EARLY,     /* completed before the handler returns; fails when ARG0 is not zero */
-    DEFER,     /* value: ARG0, from a worker */
-    SPAN,      /* value: length of the span; needs a file with READ */
-    PARK_SPAN, /* as PARK, pinning a file and a span */
-    CONSUME,   /* consumes the handle; fails */
-    LATE,      /* parks from a worker's point of view: never cancelled, ends after a turn */
-};
-
-/* A source of events: ops that wait, in order. */
-static spin_lock source_lock = SPIN_LOCK_INIT(LOCK_RANK_CONSOLE);
-static struct list source = LIST_INIT(source);
-struct source_wait {
-    struct list link;
-    bool is_waiting;
-};
-static _Atomic uint32_t cancels;
-static status last_cancel;
-
-static void source_add(struct op *op)
-{
-    struct source_wait *wait = op_use(op, struct source_wait);
-    spin_acquire(&source_lock);
-    list_push_back(&source, &wait->link);
-    wait->is_waiting = true;
-    spin_release(&source_lock);
-}
-
-static bool source_remove(struct op *op)
-{
-    struct source_wait *wait = op_use(op, struct source_wait);
-    spin_acquire(&source_lock);
-    bool was_waiting = wait->is_waiting;
-    if (was_waiting) list_remove(&wait->link);
-    wait->is_waiting = false;
-    spin_release(&source_lock);
-    return was_waiting;
-}
-
-/* The oldest waiter, whose completion is the caller's duty; nullptr when there is none. */
-static struct op *source_take(void)
-{
-    spin_acquire(&source_lock);
-    struct list *link = list_take_front(&source);
-    struct source_wait *wait = link ? list_entry(link, struct source_wait, link) : nullptr;
-    if (wait != nullptr) wait->is_waiting = false;
-    spin_release(&source_lock);
-    return wait != nullptr ? op_of_use(wait) : nullptr;
-}
-
-static bool source_fire(uint64_t value)
-{
-    struct op *op = source_take();
-    if (op != nullptr) op_complete(op, op_done(value));
-    return op != nullptr;
-}
-
-static void cancel_wait(struct op *op, status why)
-{
-    atomic_fetch_add(&cancels, 1);
-    last_cancel = why;
-    if (source_remove(op)) op_complete(op, op_failed(why));
-}
-
-static op_outcome run_nop(struct op *op)
-{
-    (void)op;
-    return op_done(0);
-}
-static op_outcome run_echo(struct op *op)
-{
-    return op_done(op->submission.args[0]);
-}
-static op_outcome run_park(struct op *op)
-{
-    source_add(op);
-    return op_park(op, cancel_wait, (deadline){op->submission.args[0]});
-}
-static op_outcome run_early(struct op *op)
-{
-    op_complete(op, op->submission.args[0] ? op_failed(FAIL(IO_ERROR)) : op_done(77));
-    return op_park(op, cancel_wait, deadline_in_ms(1));
-}
-static uint32_t deferred_count;
-static op_outcome run_deferred_echo(struct op *op)
-{
-    deferred_count++;
-    return run_echo(op);
-}
-static op_outcome run_defer(struct op *op)
-{
-    return op_defer(op, run_deferred_echo);
-}
-static op_outcome run_span(struct op *op)
-{
-    return op_done(op->pin.length);
-}
-static op_outcome run_consume(struct op *op)
-{
-    (void)op;
-    return op_failed(FAIL(BUSY));
-}
-static op_outcome run_late(struct op *op)
-{
-    source_add(op);
-    return op_pending();
-}
-
-#define SPAN_ROW                                                                 \
-    .shape = OP_CLAIMS, .buffer_use = OP_BUFFER_IN, .kinds = ABI_KIND_BIT(FILE), \
-    .rights = ABI_RIGHT_READ,                                                    \
-    .forbidden = {0xff00, 0, UINT64_MAX, 0, UINT64_MAX, 0, 0, UINT64_MAX}
-#define PLAIN_ROW      \
-    .shape = OP_PLAIN, \
-    .forbidden = {     \
-        OP_BARE_FORBIDDEN_WORD0, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, 0, UINT64_MAX}
-static const struct op_descriptor nop_row = {.handler = run_nop, .shape = OP_BARE};
-static const struct op_descriptor echo_row = {.handler = run_echo, PLAIN_ROW};
-static const struct op_descriptor park_row = {.handler = run_park, PLAIN_ROW};
-static const struct op_descriptor early_row = {.handler = run_early, PLAIN_ROW};
-static const struct op_descriptor defer_row = {.handler = run_defer, PLAIN_ROW};
-static const struct op_descriptor late_row = {.handler = run_late, PLAIN_ROW};
-static const struct op_descriptor span_row = {.handler = run_span, SPAN_ROW};
-static const struct op_descriptor park_span_row = {.handler = run_park, SPAN_ROW};
-static const struct op_descriptor consume_row = {
-    .handler = run_consume,
-    .shape = OP_CLAIMS,
-    .kinds = ABI_KINDS_ANY,
-    .rights = ABI_RIGHT_CLOSE,
-    .consumes_capability = true,
-};
-static const struct op_descriptor *const rows[RING_OPERATIONS] = {
-    [NOP] = &nop_row,
-    [ECHO] = &echo_row,
-    [PARK] = &park_row,
-    [EARLY] = &early_row,
-    [DEFER] = &defer_row,
-    [SPAN] = &span_row,
-    [PARK_SPAN] = &park_span_row,
-    [CONSUME] = &consume_row,
-    [LATE] = &late_row,
-};
-
-/* ---- helpers ---- */
-
-static void begin(uint32_t entries)
-{
-    world_init(rows);
-    world_begin();
-    atomic_store(&cancels, 0);
-    CHECK_STATUS(OK, world_make_ring(entries));
-}
-
-static uint32_t enter(uint32_t expected_status, uint64_t wait_count)
-{
-    uint64_t answer = ring_enter(world.ring, wait_count, ABI_DEADLINE_NEVER);
-    CHECK_EQUAL(expected_status, ABI_ENTER_STATUS(answer));
-    return ABI_ENTER_ACCEPTED(answer);
-}
-
-static void submit(uint8_t op, uint64_t user_data, uint64_t argument)
-{
-    world_submit((struct abi_submission){.op = op, .user_data = user_data, .args = {argument}});
-}
-
-static void expect_value(uint64_t user_data, uint64_t value)
-{
-    struct abi_completion completion = world_reap();
-    CHECK_EQUAL(user_data, completion.user_data);
-    CHECK_EQUAL(ABI_RESULT_OK, completion.tag);
-    CHECK_EQUAL(value, completion.value);
-    CHECK_EQUAL(0, completion.flags);
-    CHECK_EQUAL(0, completion.detail);
-}
-
-static uint32_t expect_error(uint64_t user_data, enum abi_status error)
-{
-    struct abi_completion completion = world_reap();
-    CHECK_EQUAL(user_data, completion.user_data);
-    CHECK_EQUAL(ABI_RESULT_ERROR, completion.tag);
-    CHECK_EQUAL(error, completion.error);
-    return completion.detail;
-}
 
 /* ---- accepting and completing ---- */
 
@@ -269,7 +79,7 @@ TEST(a_field_the_operation_does_not_define_must_be_zero)
 TEST(an_unknown_operation_is_not_implemented)
 {
     begin(4);
-    for (uint32_t op = LATE + 1; op < RING_OPERATIONS; op++) {
+    for (uint32_t op = KERNEL_ONLY + 1; op < RING_OPERATIONS; op++) {
         submit((uint8_t)op, op, UINT64_MAX);
         CHECK_EQUAL(1, enter(ABI_STATUS_OK, 0));
         expect_error(op, ABI_STATUS_NOT_IMPLEMENTED);
@@ -681,6 +491,155 @@ TEST(many_ops_pend_at_once_and_their_slots_are_used_again)
         expect_value(99, round);
     }
     world_end();
+}
+
+/* ---- more than one completion ---- */
+
+static void submit_multishot(uint64_t user_data, uint64_t events)
+{
+    world_submit((struct abi_submission){
+        .op = POST, .op_flags = ABI_OP_FLAG_MULTISHOT, .user_data = user_data, .args = {events}});
+}
+
+static void expect_more(uint64_t user_data, uint64_t value, uint32_t flags, uint32_t detail)
+{
+    struct abi_completion completion = world_reap();
+    CHECK_EQUAL(user_data, completion.user_data);
+    CHECK_EQUAL(ABI_RESULT_OK, completion.tag);
+    CHECK_EQUAL(value, completion.value);
+    CHECK_EQUAL(flags, completion.flags);
+    CHECK_EQUAL(detail, completion.detail);
+}
+
+TEST(a_multishot_op_posts_as_long_as_there_are_slots_and_then_ends_with_the_event)
+{
+    begin(4);
+    submit_multishot(1, 0);
+    enter(ABI_STATUS_OK, 0);
+    for (uint64_t i = 0; i < 7; i++)
+        CHECK(source_post(i)); /* the eighth slot is its own */
+    CHECK_EQUAL(7, world_unread());
+    CHECK_EQUAL(7, world.header->more_total);
+    CHECK_EQUAL(0, world.header->completed_total);
+    expect_more(1, 0, ABI_COMPLETION_MORE, 0);
+    CHECK(source_post(7)); /* room again, found without entering */
+    CHECK(source_post(8)); /* none: the event is in the final completion */
+    CHECK(!source_post(9));
+    for (uint64_t i = 1; i < 8; i++)
+        expect_more(1, i, ABI_COMPLETION_MORE, 0);
+    expect_value(1, 8);
+    CHECK_EQUAL(1, world.header->completed_total);
+    CHECK_EQUAL(8, world.header->more_total);
+    world_end();
+}
+
+TEST(what_was_posted_counts_as_unread_when_submissions_want_slots)
+{
+    begin(4);
+    submit_multishot(1, 3);
+    submit(PARK, 2, ABI_DEADLINE_NEVER);
+    submit(NOP, 3, 0);
+    CHECK_EQUAL(3, enter(ABI_STATUS_OK, 4)); /* three posted in the handler, and the nop */
+    for (uint32_t i = 0; i < 4; i++)
+        submit(NOP, i, 0);
+    CHECK_EQUAL(2, enter(ABI_STATUS_QUEUE_FULL, 0)); /* 8 = 4 unread, 2 in flight, 2 more */
+    CHECK(source_post(0));                           /* no slot is left for an event: it ends */
+    for (uint32_t i = 0; i < 3; i++)
+        expect_more(1, i, ABI_COMPLETION_MORE | ABI_COMPLETION_CHUNK, i);
+    expect_value(3, 0);
+    expect_value(0, 0);
+    expect_value(1, 0);
+    expect_value(1, 0);
+    CHECK_EQUAL(2, enter(ABI_STATUS_OK, 0));
+    world_end();
+}
+
+TEST(slots_a_batch_has_reserved_are_not_given_to_events_of_its_first)
+{
+    begin(4);
+    for (uint32_t i = 0; i < 4; i++)
+        submit(PARK, i, ABI_DEADLINE_NEVER);
+    enter(ABI_STATUS_OK, 0);
+    submit_multishot(9, 100);
+    for (uint32_t i = 0; i < 3; i++)
+        submit(NOP, i, 0);
+    CHECK_EQUAL(4, enter(ABI_STATUS_OK, 0));
+    expect_value(9, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        expect_value(i, 0);
+    world_end();
+    CHECK_EQUAL(4, cancels);
+}
+
+TEST(a_wait_counts_what_was_posted)
+{
+    begin(4);
+    submit_multishot(1, 2);
+    CHECK_EQUAL(1, enter(ABI_STATUS_OK, 2));
+    CHECK_EQUAL(2, world_unread());
+    world_end();
+}
+
+TEST(closing_ends_a_multishot_op_that_is_being_put_back)
+{
+    begin(4);
+    submit_multishot(1, 0);
+    enter(ABI_STATUS_OK, 0);
+    struct op *op = source_take();
+    CHECK(op_post(op, op_done(1)));
+    ring_interrupt_all(world.ring); /* finds it nowhere */
+    source_add(op);
+    CHECK_STATUS(INTERRUPTED, op_cancel_reason(op));
+    CHECK(source_remove(op));
+    op_complete(op, op_failed(op_cancel_reason(op)));
+    expect_more(1, 1, ABI_COMPLETION_MORE, 0);
+    expect_error(1, ABI_STATUS_INTERRUPTED);
+    world_end();
+}
+
+/* ---- handles that a server minted ---- */
+
+static op_outcome forward(struct op *op)
+{
+    return op_done(op->pin.length + 1000);
+}
+
+TEST(an_operation_through_a_served_handle_goes_to_the_forwarder_if_it_may)
+{
+    begin(4);
+    uint64_t handle = give_file(ABI_RIGHT_READ);
+    struct abi_submission span = {
+        .op = SERVED, .capability = handle, .buffer_index = give_page(), .length_bytes = 5};
+    world_submit(span);
+    enter(ABI_STATUS_OK, 1);
+    expect_value(0, 5); /* the kernel's own */
+
+    static const struct object_type served_type = {.kind = ABI_KIND_FILE,
+                                                   .rights_all = ABI_RIGHTS_ALL,
+                                                   .is_served = true,
+                                                   .destroy = destroy_nothing};
+    file.type = &served_type;
+    world_submit(span);
+    enter(ABI_STATUS_OK, 1);
+    expect_error(0, ABI_STATUS_NOT_IMPLEMENTED); /* nobody forwards yet */
+    ring_set_forwarder(forward);
+    world_submit(span);
+    enter(ABI_STATUS_OK, 1);
+    expect_value(0, 1005);
+    span.op = SPAN; /* LOCAL */
+    world_submit(span);
+    enter(ABI_STATUS_OK, 1);
+    expect_value(0, 5);
+    span.op = KERNEL_ONLY;
+    world_submit(span);
+    enter(ABI_STATUS_OK, 1);
+    expect_error(0, ABI_STATUS_WRONG_CAPABILITY_TYPE);
+    span.length_bytes = 4097; /* the claims come first */
+    world_submit(span);
+    enter(ABI_STATUS_OK, 1);
+    expect_error(0, ABI_STATUS_OUT_OF_RANGE);
+    file.type = &file_type;
+    end_with_file_and_page();
 }
 
 /* ---- the end of rings ---- */

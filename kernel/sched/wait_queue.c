@@ -97,15 +97,20 @@ status wait_queue_sleep(struct wait_queue *queue, spin_lock *lock, deadline limi
     return reason == WAKE_ENDED ? FAIL(INTERRUPTED) : OK;
 }
 
-struct thread *wait_queue_wake_first(struct wait_queue *queue, bool prefer_here)
+struct thread *wait_queue_take_first(struct wait_queue *queue)
 {
     for (struct list *link; (link = list_take_front(&queue->waiters));) {
         struct thread *thread = list_entry(link, struct thread, wait_link);
-        if (!thread_claim_wake(thread, WAKE_SIGNALLED)) continue;
-        thread_wake(thread, prefer_here);
-        return thread;
+        if (thread_claim_wake(thread, WAKE_SIGNALLED)) return thread;
     }
     return nullptr;
+}
+
+struct thread *wait_queue_wake_first(struct wait_queue *queue, bool prefer_here)
+{
+    struct thread *thread = wait_queue_take_first(queue);
+    if (thread != nullptr) thread_wake(thread, prefer_here);
+    return thread;
 }
 
 uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count, bool prefer_here)

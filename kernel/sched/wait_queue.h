@@ -27,6 +27,11 @@ uint32_t wait_queue_wake(struct wait_queue *queue, uint32_t count, bool prefer_h
 /* The one that waited longest, woken, or nullptr. The pointer only names it: it may be gone any
  * moment. */
 struct thread *wait_queue_wake_first(struct wait_queue *queue, bool prefer_here);
+/*
+ * The same, but the caller wakes it: with thread_wake(), once it has released the lock. Until then
+ * the thread sleeps on, whatever happens. nullptr: nobody waits.
+ */
+struct thread *wait_queue_take_first(struct wait_queue *queue);
 static inline uint32_t wait_queue_wake_all(struct wait_queue *queue)
 {
     return wait_queue_wake(queue, UINT32_MAX, false);
