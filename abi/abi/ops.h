@@ -157,8 +157,8 @@ struct abi_handle_entry {
     uint64_t handle; /* meaningful to the process listed only */
     uint64_t rights;
     uint64_t object_id;
-    uint32_t derivation_step; /* restrictions between the object and this handle */
-    uint32_t references;      /* to the object, from everywhere */
+    uint32_t derivation_step; /* derivations between the object and this handle */
+    uint32_t references;      /* to the object, from everywhere; 0: the handle was taken back */
 };
 static_assert(sizeof(struct abi_handle_entry) == 48, "ABI");
 

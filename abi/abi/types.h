@@ -53,8 +53,9 @@ typedef uint64_t abi_handle;
 
 /*
  * The detail of an INSUFFICIENT_RIGHTS completion: which right is missing and which derivation
- * step removed it. Step 0 is the handle the object was first given out with; each restriction
- * on the way to the handle used adds one.
+ * step removed it. Step 0 is the handle the object was first given out with; each derivation on the
+ * way to the handle used adds one: opening something through it, a duplicate, a restriction, a
+ * handle granted to a new process or sent as a copy.
  *
  * The detail of a CAPABILITY_REVOKED completion names in the same way, with ABI_DETAIL_REVOKED for
  * the right, the step of the handle whose holder took back what derives from it.

@@ -1,8 +1,9 @@
 /*
  * Slots in chunks, tokens at random.
  *
- * Locking: the table's lock covers every look at a slot. What a call drops (capabilities, chunks)
- * it first takes out under the lock and puts behind it, because a put may destroy an object.
+ * Locking: the table's lock covers every look at a slot, and keeps what is in it: a capability may
+ * be looked at, and a use of it begun, under the lock. What a call drops (holds, uses, chunks) it
+ * first takes out under the lock and gives up behind it, because that may destroy an object.
  */
 #include "cap/handle_table.h"
 #include "debug/assert.h"
@@ -14,7 +15,7 @@ static constexpr uint32_t SLOT_NONE = UINT32_MAX;
 static constexpr uint32_t DIRECTORY_FIRST = 4;
 
 struct handle_slot {
-    struct capability *capability; /* counted; nullptr: free */
+    struct capability *capability; /* a hold; nullptr: free */
     union {
         uint64_t token;     /* while filled; never zero */
         uint32_t next_free; /* while free */
@@ -34,10 +35,12 @@ uint64_t handle_count_all(void)
     return atomic_load_explicit(&handles_alive, memory_order_relaxed);
 }
 
-void handle_table_init(struct handle_table *table, struct memory_quota *quota, uint32_t live_max)
+void handle_table_init(struct handle_table *table, struct memory_quota *quota, uint32_t live_max,
+                       uint64_t process)
 {
     *table = (struct handle_table){
         .quota = quota,
+        .process = process,
         .live_max = live_max < HANDLE_TABLE_SLOTS_MAX ? live_max : HANDLE_TABLE_SLOTS_MAX,
         .lock = SPIN_LOCK_INIT(LOCK_RANK_HANDLE_TABLE),
         .free_first = SLOT_NONE,
@@ -131,6 +134,13 @@ static uint64_t fresh_token(void)
     return token;
 }
 
+/* Relaxed: for people. */
+static void note_holder(struct capability *capability, uint64_t process, uint64_t handle)
+{
+    atomic_store_explicit(&capability->holder_process, process, memory_order_relaxed);
+    atomic_store_explicit(&capability->handle, handle, memory_order_relaxed);
+}
+
 static handle_result insert_locked(struct handle_table *table, struct capability *capability,
                                    uint64_t token) REQUIRES(table->lock)
 {
@@ -141,7 +151,9 @@ static handle_result insert_locked(struct handle_table *table, struct capability
     *slot_at_locked(table, taken.value) =
         (struct handle_slot){.capability = capability, .token = token};
     table->live++;
-    return (handle_result){.value = token << ABI_HANDLE_SLOT_BITS | taken.value};
+    uint64_t handle = token << ABI_HANDLE_SLOT_BITS | taken.value;
+    note_holder(capability, table->process, handle);
+    return (handle_result){.value = handle};
 }
 
 handle_result handle_table_insert(struct handle_table *table,
@@ -154,7 +166,7 @@ handle_result handle_table_insert(struct handle_table *table,
     if (is_ok(made.status))
         atomic_fetch_add_explicit(&handles_alive, 1, memory_order_relaxed);
     else
-        capability_put(capability);
+        capability_release(capability);
     return made;
 }
 
@@ -173,27 +185,56 @@ static struct handle_slot *look_up_locked(struct handle_table *table, uint64_t h
 static status check(const struct capability *capability, uint32_t kinds, uint64_t rights,
                     uint32_t *out_detail)
 {
-    /* Pairs with the release of whoever revokes. */
-    if (atomic_load_explicit(&capability->is_revoked, memory_order_acquire))
+    if (unlikely(capability_is_revoked(capability))) {
+        *out_detail = capability_explain_revoked(capability);
         return FAIL(CAPABILITY_REVOKED);
-    if ((kinds >> object_kind(capability->object) & 1) == 0) return FAIL(WRONG_CAPABILITY_TYPE);
-    if ((rights & ~capability->rights) == 0) return OK;
+    }
+    if (unlikely((kinds >> capability->kind & 1) == 0)) return FAIL(WRONG_CAPABILITY_TYPE);
+    if (likely((rights & ~capability->rights) == 0)) return OK;
     *out_detail = capability_explain(capability, rights);
     return FAIL(INSUFFICIENT_RIGHTS);
+}
+
+/* The handle's slot, if it passes the checks; nullptr, and why, if not. */
+static struct handle_slot *find_slot_locked(struct handle_table *table, uint64_t handle,
+                                            uint32_t kinds, uint64_t rights, status *out_status,
+                                            uint32_t *out_detail) REQUIRES(table->lock)
+{
+    struct handle_slot *slot = look_up_locked(table, handle);
+    *out_status = FAIL(INVALID_CAPABILITY);
+    if (slot != nullptr) *out_status = check(slot->capability, kinds, rights, out_detail);
+    return is_ok(*out_status) ? slot : nullptr;
+}
+
+/* It was revoked between the check and the use. */
+[[gnu::noinline]] static status revoked_meanwhile(const struct capability *capability,
+                                                  uint32_t *out_detail)
+{
+    *out_detail = capability_explain_revoked(capability);
+    return FAIL(CAPABILITY_REVOKED);
+}
+
+static void empty_slot_locked(struct handle_table *table, uint64_t handle,
+                              struct capability *capability) REQUIRES(table->lock)
+{
+    note_holder(capability, 0, 0);
+    give_slot_locked(table, (uint32_t)(handle & ABI_HANDLE_SLOT_MASK));
+    table->live--;
+    atomic_fetch_sub_explicit(&handles_alive, 1, memory_order_relaxed);
 }
 
 capability_result handle_table_find(struct handle_table *table, uint64_t handle, uint32_t kinds,
                                     uint64_t rights, uint32_t *out_detail)
 {
-    capability_result found = {.status = FAIL(INVALID_CAPABILITY)};
+    capability_result found = {0};
     spin_acquire(&table->lock);
-    struct handle_slot *slot = look_up_locked(table, handle);
+    struct handle_slot *slot =
+        find_slot_locked(table, handle, kinds, rights, &found.status, out_detail);
     if (slot != nullptr) {
-        found.status = check(slot->capability, kinds, rights, out_detail);
-        if (is_ok(found.status)) {
-            capability_get(slot->capability);
+        if (likely(capability_use_try(slot->capability)))
             found.value = slot->capability;
-        }
+        else
+            found.status = revoked_meanwhile(slot->capability, out_detail);
     }
     spin_release(&table->lock);
     return found;
@@ -202,20 +243,62 @@ capability_result handle_table_find(struct handle_table *table, uint64_t handle,
 capability_result handle_table_remove(struct handle_table *table, uint64_t handle, uint32_t kinds,
                                       uint64_t rights, uint32_t *out_detail)
 {
-    capability_result removed = {.status = FAIL(INVALID_CAPABILITY)};
+    capability_result removed = {0};
     spin_acquire(&table->lock);
-    struct handle_slot *slot = look_up_locked(table, handle);
+    struct handle_slot *slot =
+        find_slot_locked(table, handle, kinds, rights, &removed.status, out_detail);
     if (slot != nullptr) {
-        removed.status = check(slot->capability, kinds, rights, out_detail);
-        if (is_ok(removed.status)) {
-            removed.value = slot->capability;
-            give_slot_locked(table, (uint32_t)(handle & ABI_HANDLE_SLOT_MASK));
-            table->live--;
-            atomic_fetch_sub_explicit(&handles_alive, 1, memory_order_relaxed);
+        struct capability *capability = slot->capability;
+        if (likely(capability_use_hold(capability))) {
+            empty_slot_locked(table, handle, capability);
+            removed.value = capability;
+        } else {
+            removed.status = revoked_meanwhile(capability, out_detail);
         }
     }
     spin_release(&table->lock);
     return removed;
+}
+
+/* Takes out what was found to be revoked, if it is still there. */
+static capability_result close_revoked(struct handle_table *table, uint64_t handle)
+{
+    struct capability *capability = nullptr;
+    spin_acquire(&table->lock);
+    struct handle_slot *slot = look_up_locked(table, handle);
+    if (slot != nullptr) {
+        capability = slot->capability;
+        empty_slot_locked(table, handle, capability);
+    }
+    spin_release(&table->lock);
+    if (capability == nullptr) return (capability_result){.status = FAIL(INVALID_CAPABILITY)};
+    capability_release(capability);
+    return (capability_result){0};
+}
+
+capability_result handle_table_close(struct handle_table *table, uint64_t handle, uint64_t rights,
+                                     uint32_t *out_detail)
+{
+    capability_result removed =
+        handle_table_remove(table, handle, ABI_KINDS_ANY, rights, out_detail);
+    if (unlikely(removed.status.code == STATUS_CAPABILITY_REVOKED))
+        return close_revoked(table, handle);
+    return removed;
+}
+
+capability_result handle_table_take(struct handle_table *table, uint64_t handle, uint32_t kinds,
+                                    uint64_t rights, uint32_t *out_detail)
+{
+    capability_result taken = {0};
+    spin_acquire(&table->lock);
+    struct handle_slot *slot =
+        find_slot_locked(table, handle, kinds, rights, &taken.status, out_detail);
+    if (slot != nullptr) {
+        taken.value = slot->capability;
+        empty_slot_locked(table, handle, taken.value);
+    }
+    spin_release(&table->lock);
+    return taken;
 }
 
 uint32_t handle_table_count(struct handle_table *table)
@@ -226,32 +309,44 @@ uint32_t handle_table_count(struct handle_table *table)
     return live;
 }
 
+/* The first live slot at or after *cursor, which is moved behind it; nullptr: none. */
+static const struct handle_slot *next_slot_locked(struct handle_table *table, uint32_t *cursor)
+    REQUIRES(table->lock)
+{
+    for (uint32_t index = *cursor; index < table->slot_count; index++) {
+        const struct handle_slot *slot = slot_at_locked(table, index);
+        if (slot->capability == nullptr) continue;
+        *cursor = index + 1;
+        return slot;
+    }
+    return nullptr;
+}
+
 bool handle_table_next(struct handle_table *table, uint32_t *cursor,
                        struct abi_handle_entry *out_entry)
 {
-    bool is_found = false;
+    struct capability *used = nullptr;
     spin_acquire(&table->lock);
-    for (uint32_t index = *cursor; index < table->slot_count && !is_found; index++) {
-        const struct handle_slot *slot = slot_at_locked(table, index);
-        const struct capability *capability = slot->capability;
-        if (capability == nullptr) continue;
-        const struct object *object = capability->object;
+    const struct handle_slot *slot = next_slot_locked(table, cursor);
+    if (slot != nullptr) {
+        struct capability *capability = slot->capability;
         *out_entry = (struct abi_handle_entry){
-            .kind = object_kind(object),
-            .handle = slot->token << ABI_HANDLE_SLOT_BITS | index,
-            .rights = capability->rights,
-            .object_id = object->id,
+            .kind = capability->kind,
+            .handle = slot->token << ABI_HANDLE_SLOT_BITS | (*cursor - 1),
+            .object_id = capability->object_id,
             .derivation_step = capability->step,
-            .references = atomic_load_explicit(&object->references, memory_order_relaxed),
         };
-        *cursor = index + 1;
-        is_found = true;
+        if (capability_use_try(capability)) used = capability;
     }
     spin_release(&table->lock);
-    return is_found;
+    if (used == nullptr) return slot != nullptr;
+    out_entry->rights = used->rights;
+    out_entry->references = atomic_load_explicit(&used->object->references, memory_order_relaxed);
+    capability_unuse(used);
+    return true;
 }
 
-/* Puts what the slots of the chunks hold, then the chunks. */
+/* Ends the holds in the slots of the chunks, then gives the chunks. */
 static void drop_chunks(struct handle_table *table, struct handle_chunk **chunks,
                         uint32_t chunk_count, uint32_t slot_count)
 {
@@ -259,7 +354,8 @@ static void drop_chunks(struct handle_table *table, struct handle_chunk **chunks
         struct handle_slot *slot =
             &chunks[index / HANDLE_CHUNK_SLOTS]->slots[index % HANDLE_CHUNK_SLOTS];
         if (slot->capability == nullptr) continue;
-        capability_put(slot->capability);
+        note_holder(slot->capability, 0, 0);
+        capability_release(slot->capability);
         atomic_fetch_sub_explicit(&handles_alive, 1, memory_order_relaxed);
     }
     for (uint32_t i = 0; i < chunk_count; i++)

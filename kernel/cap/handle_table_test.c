@@ -34,7 +34,7 @@ static void prepare(uint32_t live_max)
     is_ready = true;
     quota = (struct memory_quota){.references = 1, .max_bytes = 64ull << 20};
     object_init(&file, &file_type);
-    handle_table_init(&table, &quota, live_max);
+    handle_table_init(&table, &quota, live_max, 7);
     detail = 0;
 }
 
@@ -45,6 +45,7 @@ static void finish(void)
     CHECK_EQUAL(1, file.references);
     CHECK_EQUAL(0, memory_quota_used(&quota));
     CHECK_EQUAL(0, handle_count_all());
+    CHECK_EQUAL(0, capability_count());
     object_put(&file);
 }
 
@@ -60,15 +61,43 @@ static uint64_t insert(uint64_t rights)
 static status found(uint64_t handle, uint32_t kinds, uint64_t rights)
 {
     capability_result result = handle_table_find(&table, handle, kinds, rights, &detail);
-    if (is_ok(result.status)) capability_put(result.value);
+    if (is_ok(result.status)) capability_unuse(result.value);
     return result.status;
 }
 
 static status removed(uint64_t handle, uint64_t rights)
 {
     capability_result result = handle_table_remove(&table, handle, ABI_KINDS_ANY, rights, &detail);
-    if (is_ok(result.status)) capability_put(result.value);
+    if (is_ok(result.status)) capability_unuse(result.value);
     return result.status;
+}
+
+static uint64_t derived(uint64_t handle, uint64_t rights)
+{
+    capability_result from = handle_table_find(&table, handle, ABI_KINDS_ANY, 0, &detail);
+    CHECK_STATUS(OK, from.status);
+    capability_result made = capability_derive(from.value, rights, (derivation){ABI_ORIGIN_DUP, 7});
+    CHECK_STATUS(OK, made.status);
+    capability_unuse(from.value);
+    handle_result inserted = handle_table_insert(&table, made.value);
+    CHECK_STATUS(OK, inserted.status);
+    return inserted.value;
+}
+
+static void note_nothing(struct revocation *revocation)
+{
+    (void)revocation;
+}
+
+/* Takes back what derives from the handle; nothing is in use. */
+static void revoke_below(uint64_t handle)
+{
+    capability_result target = handle_table_find(&table, handle, ABI_KINDS_ANY, 0, &detail);
+    CHECK_STATUS(OK, target.status);
+    struct revocation revocation;
+    revocation_init(&revocation, target.value, false, note_nothing);
+    CHECK_EQUAL(REVOCATION_DONE, revocation_advance(&revocation));
+    capability_unuse(target.value);
 }
 
 TEST(a_handle_finds_its_capability_and_nothing_else_does)
@@ -132,12 +161,70 @@ TEST(a_revoked_capability_is_told_apart_from_a_closed_one)
 {
     prepare(8);
     uint64_t handle = insert(ABI_RIGHT_READ);
-    capability_result held =
-        handle_table_find(&table, handle, ABI_KINDS_ANY, ABI_RIGHT_READ, &detail);
-    CHECK_STATUS(OK, held.status);
-    atomic_store(&held.value->is_revoked, true);
-    capability_put(held.value);
-    CHECK_STATUS(CAPABILITY_REVOKED, found(handle, ABI_KIND_BIT(SOCKET), ABI_RIGHT_WRITE));
+    uint64_t below = derived(handle, ABI_RIGHT_READ);
+    revoke_below(handle);
+    CHECK_STATUS(OK, found(handle, ABI_KINDS_ANY, ABI_RIGHT_READ));
+    detail = 0;
+    CHECK_STATUS(CAPABILITY_REVOKED, found(below, ABI_KIND_BIT(SOCKET), ABI_RIGHT_WRITE));
+    CHECK_EQUAL(ABI_DETAIL_MAKE(ABI_DETAIL_REVOKED, 0), detail);
+    CHECK_STATUS(CAPABILITY_REVOKED, removed(below, 0));
+    CHECK_STATUS(CAPABILITY_REVOKED,
+                 handle_table_take(&table, below, ABI_KINDS_ANY, 0, &detail).status);
+    CHECK_EQUAL(2, handle_table_count(&table)); /* it still has its slot, until it is closed */
+    capability_result closed = handle_table_close(&table, below, ABI_RIGHT_CLOSE, &detail);
+    CHECK_STATUS(OK, closed.status);
+    CHECK(closed.value == nullptr);
+    CHECK_EQUAL(1, handle_table_count(&table));
+    CHECK_STATUS(INVALID_CAPABILITY, found(below, ABI_KINDS_ANY, 0));
+    CHECK_STATUS(INVALID_CAPABILITY, handle_table_close(&table, below, 0, &detail).status);
+    finish();
+}
+
+TEST(a_moved_handle_keeps_its_capability_and_names_its_new_holder)
+{
+    prepare(8);
+    uint64_t handle = insert(ABI_RIGHT_READ);
+    CHECK_STATUS(WRONG_CAPABILITY_TYPE,
+                 handle_table_take(&table, handle, ABI_KIND_BIT(SOCKET), 0, &detail).status);
+    CHECK_STATUS(INSUFFICIENT_RIGHTS,
+                 handle_table_take(&table, handle, ABI_KINDS_ANY, ABI_RIGHT_DUP, &detail).status);
+    capability_result taken = handle_table_take(&table, handle, ABI_KINDS_ANY, 0, &detail);
+    CHECK_STATUS(OK, taken.status);
+    CHECK_EQUAL(0, taken.value->holder_process);
+    CHECK_EQUAL(0, taken.value->handle);
+    CHECK_EQUAL(0, handle_count_all());
+    CHECK_STATUS(INVALID_CAPABILITY, found(handle, ABI_KINDS_ANY, 0));
+
+    struct handle_table other;
+    handle_table_init(&other, &quota, 8, 8);
+    handle_result moved = handle_table_insert(&other, taken.value);
+    CHECK_STATUS(OK, moved.status);
+    CHECK(moved.value != handle);
+    CHECK_EQUAL(8, taken.value->holder_process);
+    CHECK_EQUAL(moved.value, taken.value->handle);
+    handle_table_empty(&other);
+    finish();
+}
+
+TEST(a_revoked_handle_is_listed_without_rights)
+{
+    prepare(8);
+    uint64_t handle = insert(ABI_RIGHT_READ);
+    uint64_t below = derived(handle, ABI_RIGHT_READ);
+    revoke_below(handle);
+    uint32_t cursor = 0;
+    struct abi_handle_entry entry;
+    CHECK(handle_table_next(&table, &cursor, &entry));
+    CHECK_EQUAL(handle, entry.handle);
+    CHECK(entry.references != 0);
+    CHECK(handle_table_next(&table, &cursor, &entry));
+    CHECK_EQUAL(below, entry.handle);
+    CHECK_EQUAL(0, entry.rights);
+    CHECK_EQUAL(0, entry.references);
+    CHECK_EQUAL(file.id, entry.object_id);
+    CHECK_EQUAL(ABI_KIND_FILE, entry.kind);
+    CHECK_EQUAL(1, entry.derivation_step);
+    CHECK(!handle_table_next(&table, &cursor, &entry));
     finish();
 }
 

@@ -10,6 +10,18 @@ static _Atomic uint64_t objects_alive;
  * free. */
 static constexpr uint32_t REFERENCES_MAX = UINT32_MAX / 2;
 
+static struct object_grave *grave_before_threads(void)
+{
+    static struct object_grave grave;
+    return &grave;
+}
+static struct object_grave *(*grave_of_current)(void) = grave_before_threads;
+
+void object_set_grave(struct object_grave *(*grave_of_current_thread)(void))
+{
+    grave_of_current = grave_of_current_thread;
+}
+
 void object_init(struct object *object, const struct object_type *type)
 {
     object->type = type;
@@ -25,6 +37,22 @@ void object_get(struct object *object)
     ASSERT(before != 0 && before < REFERENCES_MAX);
 }
 
+/* Destroys the object, and then all that its destruction, and theirs, put for the last time. */
+static void destroy_cascading(struct object *object)
+{
+    struct object_grave *grave = grave_of_current();
+    object->next_dead = grave->first;
+    grave->first = object;
+    if (grave->is_active) return;
+    grave->is_active = true;
+    while (grave->first != nullptr) {
+        struct object *dead = grave->first;
+        grave->first = dead->next_dead;
+        dead->type->destroy(dead);
+    }
+    grave->is_active = false;
+}
+
 void object_put(struct object *object)
 {
     uint32_t before = atomic_fetch_sub_explicit(&object->references, 1, memory_order_release);
@@ -33,7 +61,10 @@ void object_put(struct object *object)
     /* Pairs with the releases above: everything done through other references is over. */
     atomic_thread_fence(memory_order_acquire);
     atomic_fetch_sub_explicit(&objects_alive, 1, memory_order_relaxed);
-    object->type->destroy(object);
+    if (unlikely(object->type->may_cascade))
+        destroy_cascading(object);
+    else
+        object->type->destroy(object);
 }
 
 uint64_t object_count(void)

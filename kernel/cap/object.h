@@ -22,13 +22,30 @@ struct object_type {
     bool is_served;
     /* Last reference gone: free it. */
     void (*destroy)(struct object *object);
+    /*
+     * Its destroy may put other objects of such types: a channel drops the messages in it, and with
+     * them the handles of other channels. A put of the last reference inside such a destroy only
+     * notes the object; the outermost put destroys what was noted, one after the other, before it
+     * returns. So however long a chain of objects is, the stack does not grow.
+     */
+    bool may_cascade;
 };
 
 struct object {
     const struct object_type *type;
     _Atomic uint32_t references; /* relaxed up, release down, acquire at zero */
     uint64_t id;
+    struct object *next_dead; /* owned by the grave it is in, after the last put */
 };
+
+/* Where a thread notes what is to be destroyed: a part of the thread, zero at first. */
+struct object_grave {
+    struct object *first; /* the one noted last */
+    bool is_active;       /* this thread is destroying an object of such a type */
+};
+/* Boot: how to find the grave of the thread that runs. Without one there is one flow of execution
+ * only. */
+void object_set_grave(struct object_grave *(*grave_of_current)(void));
 
 /* One reference, for the caller. */
 void object_init(struct object *object, const struct object_type *type);

@@ -20,8 +20,17 @@
 #define YIELDS_CAPABILITY          false
 #define CONSUMES_CAPABILITY        true
 #define CONSUMES_YIELDS_CAPABILITY true
+#define CLOSES_CAPABILITY          true
 #define ENDS_CAPABILITY            false
 
+enum {
+    HANDLES_KEEPS,
+    HANDLES_YIELDS,
+    HANDLES_CONSUMES,
+    HANDLES_CONSUMES_YIELDS,
+    HANDLES_CLOSES,
+    HANDLES_ENDS
+};
 enum : uint32_t {
     FIELD_OFFSET = 1,
     FIELD_ARG0 = 2,
@@ -67,6 +76,7 @@ static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
         .buffer_use = OP_BUFFER_##BUFFER,                                                    \
         .served = OP_SERVED_##SERVED,                                                        \
         .consumes_capability = HANDLES##_CAPABILITY,                                         \
+        .closes_capability = HANDLES_##HANDLES == HANDLES_CLOSES,                            \
         .name = #opname,                                                                     \
     };
 #include <abi/ops.def>

@@ -45,10 +45,7 @@ static op_outcome open_with(struct op *op, open_function *open)
     if (!is_ok(result.status)) return op_failed(result.status);
     OWNED(object_owner) opened = result.value;
     if (!is_wanted_kind(opened, op->submission.op_flags)) return op_failed(FAIL(NOT_FOUND));
-    capability_result made =
-        capability_create(opened, op->submission.args[0] & op->capability->rights);
-    if (!is_ok(made.status)) return op_failed(made.status);
-    return op_yield_handle(op, made.value);
+    return op_yield_found(op, opened, op->submission.args[0]);
 }
 
 static op_outcome open_waiting(struct op *op)

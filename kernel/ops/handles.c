@@ -2,8 +2,8 @@
  * Handles themselves: closing, restricting, doubling.
  *
  * For those that consume it, the dispatcher has taken the handle out of the table and
- * op->capability is all that is left of it; dropping that, before the completion can be seen, ends
- * what nobody else refers to.
+ * op->capability is all that is left of it, nullptr when it was revoked; dropping that, before the
+ * completion can be seen, ends what nobody else refers to.
  */
 #include "ops/ops.h"
 
@@ -13,19 +13,34 @@ op_outcome op_close(struct op *op)
     return op_done(0);
 }
 
-static op_outcome yield_derived(struct op *op)
+derivation op_derivation(const struct op *op, enum abi_origin origin)
 {
-    capability_result derived = capability_derive(op->capability, op->submission.args[0]);
+    return (derivation){origin, op_handles(op)->process};
+}
+
+op_outcome op_yield_found(struct op *op, struct object *found, uint64_t rights)
+{
+    capability_result made =
+        capability_derive_object(op->capability, found, rights & op->capability->rights,
+                                 op_derivation(op, ABI_ORIGIN_OPENED));
+    if (!is_ok(made.status)) return op_failed(made.status);
+    return op_yield_handle(op, made.value);
+}
+
+static op_outcome yield_derived(struct op *op, enum abi_origin origin)
+{
+    capability_result derived =
+        capability_derive(op->capability, op->submission.args[0], op_derivation(op, origin));
     if (!is_ok(derived.status)) return op_failed(derived.status);
     return op_yield_handle(op, derived.value);
 }
 
 op_outcome op_restrict(struct op *op)
 {
-    return yield_derived(op);
+    return yield_derived(op, ABI_ORIGIN_RESTRICT);
 }
 
 op_outcome op_dup(struct op *op)
 {
-    return yield_derived(op);
+    return yield_derived(op, ABI_ORIGIN_DUP);
 }

@@ -57,6 +57,12 @@ void stat_buffer(struct object *buffer, struct abi_stat *stat);
 
 /* ---- helpers ---- */
 
+/* Who derives: the process that submitted the op. */
+derivation op_derivation(const struct op *op, enum abi_origin origin);
+/* A handle to an object found through the op's capability, with those of `rights` that this has.
+ * CAPABILITY_REVOKED, OUT_OF_MEMORY, QUOTA_EXCEEDED */
+op_outcome op_yield_found(struct op *op, struct object *found, uint64_t rights);
+
 /*
  * Copies a result struct to the start of the op's span, cut to it. Answers the bytes written, or
  * OUT_OF_MEMORY. OUT_OF_RANGE when the span is shorter than minimum_bytes.

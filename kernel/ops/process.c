@@ -58,10 +58,7 @@ op_outcome op_process_open(struct op *op)
     if (found == nullptr) return op_failed(FAIL(NOT_FOUND));
     OWNED(object_owner) process = process_object(found);
     if (process_id(found) != id) return op_failed(FAIL(NOT_FOUND));
-    capability_result made =
-        capability_create(process, op->submission.args[1] & op->capability->rights);
-    if (!is_ok(made.status)) return op_failed(made.status);
-    return op_yield_handle(op, made.value);
+    return op_yield_found(op, process, op->submission.args[1]);
 }
 
 void stat_process(struct object *process, struct abi_stat *stat)

@@ -75,13 +75,14 @@ static op_outcome grant(struct handle_table *from, struct handle_table *to,
     capability_result found =
         handle_table_find(from, wanted->handle, ABI_KINDS_ANY, ABI_RIGHT_DUP, &detail);
     if (!is_ok(found.status)) return op_refused(found.status, detail);
-    OWNED(capability_owner) own = TAKE(found.value);
-    capability_result derived = capability_derive(own, wanted->rights);
+    OWNED(capability_use_owner) own = TAKE(found.value);
+    derivation how = {ABI_ORIGIN_SPAWN, from->process};
+    capability_result derived = capability_derive(own, wanted->rights, how);
     if (!is_ok(derived.status)) return op_failed(derived.status);
 
     *out_given = (struct abi_startup_handle){
         .rights = derived.value->rights,
-        .kind = object_kind(derived.value->object),
+        .kind = derived.value->kind,
     };
     __builtin_memcpy(out_given->name, wanted->name, sizeof(out_given->name));
     handle_result inserted = handle_table_insert(to, derived.value);
@@ -115,7 +116,7 @@ static void remove_handle(struct op *op, uint64_t handle)
     uint32_t detail;
     capability_result removed =
         handle_table_remove(op_handles(op), handle, ABI_KIND_BIT(PROCESS), 0, &detail);
-    if (is_ok(removed.status)) capability_put(removed.value);
+    if (is_ok(removed.status)) capability_unuse(removed.value);
 }
 
 static op_outcome start(struct op *op, struct process *child, const struct spawn_request *request,

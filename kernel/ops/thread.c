@@ -14,7 +14,7 @@ static void remove_handle(struct op *op, uint64_t handle)
     uint32_t detail;
     capability_result removed =
         handle_table_remove(op_handles(op), handle, ABI_KIND_BIT(THREAD), 0, &detail);
-    if (is_ok(removed.status)) capability_put(removed.value);
+    if (is_ok(removed.status)) capability_unuse(removed.value);
 }
 
 /* The handle comes first: a thread that runs cannot be taken back. */

@@ -95,10 +95,13 @@ static status find_capability(struct op *op, const struct op_descriptor *row, ui
 {
     struct handle_table *handles = op->ring->environment.handles;
     uint64_t handle = op->submission.capability;
-    capability_result found =
-        row->consumes_capability
-            ? handle_table_remove(handles, handle, row->kinds, row->rights, out_detail)
-            : handle_table_find(handles, handle, row->kinds, row->rights, out_detail);
+    capability_result found;
+    if (likely(!row->consumes_capability))
+        found = handle_table_find(handles, handle, row->kinds, row->rights, out_detail);
+    else if (row->closes_capability)
+        found = handle_table_close(handles, handle, row->rights, out_detail);
+    else
+        found = handle_table_remove(handles, handle, row->kinds, row->rights, out_detail);
     op->capability = found.value;
     return found.status;
 }

@@ -68,7 +68,7 @@ void op_unpin(struct op *op)
 {
     recorder_note_lineage(op);
     buffer_pin_drop(&op->pin);
-    if (op->capability != nullptr) capability_put(TAKE(op->capability));
+    if (op->capability != nullptr) capability_unuse(TAKE(op->capability));
 }
 
 static bool state_move(struct op *op, enum op_state from, enum op_state to)

@@ -150,7 +150,8 @@ struct op_descriptor {
     /* The handle leaves the table when the common checks have passed, whatever the handler then
      * answers. */
     bool consumes_capability;
-    const char *name; /* a literal, for people */
+    bool closes_capability; /* the same, and a revoked one, too: then the op has none */
+    const char *name;       /* a literal, for people */
 };
 /* What a BARE operation forbids: all but its number, its priority and the user data. */
 #define OP_BARE_FORBIDDEN_WORD0 0xffffffff0000ff00ull
@@ -175,7 +176,7 @@ struct op {
         uint64_t words[8];
     };
     struct ring *ring;             /* fixed */
-    struct capability *capability; /* counted; nullptr when the operation takes none */
+    struct capability *capability; /* a use; nullptr when the operation takes none */
     buffer_pin pin;
 
     /* The ring layer's. */

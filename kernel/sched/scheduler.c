@@ -429,6 +429,11 @@ static void processor_init(struct processor *processor, struct thread *current,
     cpu_set_current_thread(current);
 }
 
+static struct object_grave *grave_of_current(void)
+{
+    return &cpu_current_thread()->grave;
+}
+
 void scheduler_init(void)
 {
     thread_init();
@@ -445,6 +450,7 @@ void scheduler_init(void)
     if (!is_ok(idle.status)) panic("no memory for the idle thread");
     atomic_store_explicit(&idle.value->state, THREAD_READY, memory_order_relaxed);
     processor_init(&processors[own], boot, idle.value);
+    object_set_grave(grave_of_current);
     begin_slice(boot, clock_now_ns());
     trap_set_timer(timer_interrupt);
     trap_set_kick(kick_interrupt);

@@ -20,6 +20,7 @@
 #include "arch/arch/context.h"
 #include "base/list.h"
 #include "base/status.h"
+#include "cap/object.h"
 #include "sync/spin_lock.h"
 #include "time/timer_queue.h"
 
@@ -79,6 +80,8 @@ struct thread {
     _Atomic uint32_t
         wake_reason; /* enum wake_reason; who changes it from waiting wakes the thread */
     _Atomic bool end_requested;
+
+    struct object_grave grave; /* owned by the thread itself */
 
     /* Owned by the thread itself: ranks of mutexes held, checked in debug kernels. */
     uint8_t held_mutexes[THREAD_HELD_MUTEXES_MAX];

@@ -15,18 +15,20 @@ enum lock_rank : uint8_t {
     LOCK_RANK_CONSOLE_OUTPUT = 35, /* one output of the console */
 
     /* Spin locks: interrupts off, a few microseconds. */
-    LOCK_RANK_PROCESS_TABLE = 40, /* the list of all processes */
-    LOCK_RANK_PROCESS_STATE = 44, /* one process's counters and waiters */
-    LOCK_RANK_HANDLE_TABLE = 48,  /* one process's handles */
-    LOCK_RANK_BUFFER_TABLE = 50,  /* one process's registered buffers */
-    LOCK_RANK_CONSOLE = 52,       /* typed bytes and who waits for them */
-    LOCK_RANK_ADDRESS_WAIT = 54,  /* one bucket of waits on addresses */
-    LOCK_RANK_TIMER_OBJECT = 55,  /* one timer that handles name, and who waits for it */
-    LOCK_RANK_FILE = 56,          /* a file's position */
-    LOCK_RANK_PAGE_CACHE = 58,    /* one file's cached pages */
-    LOCK_RANK_DEVICE = 60,        /* one device's queues */
-    LOCK_RANK_RECORDERS = 66,     /* whose flight recorders there are */
-    LOCK_RANK_RING = 68,          /* one ring's completion side */
+    LOCK_RANK_PROCESS_TABLE = 40,    /* the list of all processes */
+    LOCK_RANK_PROCESS_STATE = 44,    /* one process's counters and waiters */
+    LOCK_RANK_HANDLE_TABLE = 48,     /* one process's handles */
+    LOCK_RANK_CAPABILITY_TREE = 49,  /* all derivations */
+    LOCK_RANK_BUFFER_TABLE = 50,     /* one process's registered buffers */
+    LOCK_RANK_CONSOLE = 52,          /* typed bytes and who waits for them */
+    LOCK_RANK_ADDRESS_WAIT = 54,     /* one bucket of waits on addresses */
+    LOCK_RANK_TIMER_OBJECT = 55,     /* one timer that handles name, and who waits for it */
+    LOCK_RANK_FILE = 56,             /* a file's position */
+    LOCK_RANK_PAGE_CACHE = 58,       /* one file's cached pages */
+    LOCK_RANK_DEVICE = 60,           /* one device's queues */
+    LOCK_RANK_RECORDERS = 66,        /* whose flight recorders there are */
+    LOCK_RANK_RING = 68,             /* one ring's completion side */
+    LOCK_RANK_CAPABILITY_USERS = 69, /* who uses one capability for long */
     LOCK_RANK_WORK_QUEUE = 70,
     LOCK_RANK_WAIT_QUEUE = 72,
     LOCK_RANK_TIMER_QUEUE = 74, /* one processor's deadlines */

@@ -73,7 +73,7 @@ process_result process_create(const struct process_options *options)
     process->priority = options->priority;
     process->name_bytes = (uint8_t)min_of(options->name.length, (size_t)PROCESS_NAME_BYTES_MAX);
     bytes_copy(process->name, options->name.bytes, process->name_bytes);
-    handle_table_init(&process->handles, process->quota, options->handles_max);
+    handle_table_init(&process->handles, process->quota, options->handles_max, process->id);
     buffer_table_init(&process->buffers, process->quota);
     list_init(&process->table_link);
     list_init(&process->recorders);

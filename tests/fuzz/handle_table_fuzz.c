@@ -80,7 +80,7 @@ static void find(typeof(&model[0]) entry, uint32_t kinds, uint64_t rights)
     ASSERT(found.status.code == expected(entry, kinds, rights).code);
     if (found.status.code == STATUS_INSUFFICIENT_RIGHTS)
         ASSERT(ABI_DETAIL_RIGHT(detail) == (uint32_t)__builtin_ctzll(rights & ~entry->rights));
-    if (is_ok(found.status)) capability_put(found.value);
+    if (is_ok(found.status)) capability_unuse(found.value);
 }
 
 static void take_out(typeof(&model[0]) entry, uint64_t rights)
@@ -90,7 +90,7 @@ static void take_out(typeof(&model[0]) entry, uint64_t rights)
         handle_table_remove(&table, entry->handle, ABI_KINDS_ANY, rights, &detail);
     ASSERT(removed.status.code == expected(entry, ABI_KINDS_ANY, rights).code);
     if (!is_ok(removed.status)) return;
-    capability_put(removed.value);
+    capability_unuse(removed.value);
     entry->is_live = false;
     live--;
 }
@@ -116,7 +116,7 @@ static void churn(uint32_t count)
         capability_result removed =
             handle_table_remove(&table, made.value, ABI_KINDS_ANY, 0, &detail);
         ASSERT(is_ok(removed.status));
-        capability_put(removed.value);
+        capability_unuse(removed.value);
     }
 }
 
@@ -158,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *steps, size_t size)
     memory_fault_hook = allocation_may_proceed;
     may_allocate = true;
     object_init(&file, &file_type);
-    handle_table_init(&table, &quota, LIVE_MAX);
+    handle_table_init(&table, &quota, LIVE_MAX, 1);
     for (uint32_t i = 0; i < MODEL_SIZE; i++)
         model[i] = (typeof(model[0])){0};
     live = 0;

@@ -229,7 +229,7 @@ static void world_init(const struct op_descriptor *const *rows)
 static void world_begin(void)
 {
     world = (struct world){.quota = {.references = 1, .max_bytes = 64ull << 20}};
-    handle_table_init(&world.handles, &world.quota, 1000);
+    handle_table_init(&world.handles, &world.quota, 1000, 1);
     buffer_table_init(&world.buffers, &world.quota);
     world_turn_hook = nullptr;
     world_thread_is_ended = false;

@@ -14,7 +14,14 @@ enum row_buffer : uint8_t {
     ROW_IN_MAYBE,
     ROW_OUT_POOL
 };
-enum row_handles : uint8_t { ROW_KEEPS, ROW_CONSUMES, ROW_YIELDS, ROW_CONSUMES_YIELDS, ROW_ENDS };
+enum row_handles : uint8_t {
+    ROW_KEEPS,
+    ROW_CONSUMES,
+    ROW_YIELDS,
+    ROW_CONSUMES_YIELDS,
+    ROW_CLOSES,
+    ROW_ENDS,
+};
 enum row_served : uint8_t { ROW_LOCAL, ROW_FORWARDED, ROW_KERNEL };
 
 #define ROW_FIELD_OFFSET 1u
