@@ -172,6 +172,40 @@ def test_a_program_that_takes_all_it_gets_hurts_only_itself(shared_shell, what, 
     assert machine.run("echo still here") == "still here"
 
 
+@pytest.mark.allow(r".")
+def test_a_program_that_dies_leaves_its_last_operations_in_the_log(shared_shell):
+    seen = shared_shell.run("crash unmapped")
+    assert re.search(r"trace: the last operations of crash \(process \d+\), thread \d+:", seen), seen
+    assert re.search(r"trace: +#\d+ buffer_create", seen), seen
+
+
+def test_trace_shows_what_a_command_asks_for_and_is_answered(shared_shell):
+    seen = shared_shell.run("trace echo hello")
+    assert "hello\n" in seen
+    assert re.search(r"\d+\.\d{6} +\d+ write file/console in slot \d+, 6 bytes at its position.*: 6 bytes written", seen)
+    assert seen.endswith("--- it ended with code 0")
+    seen = shared_shell.run("trace cat /nothing")
+    assert re.search(r"open directory in slot \d+, 7 bytes .*: NOT_FOUND", seen), seen
+    assert seen.endswith("--- it ended with code 1")
+    assert shared_shell.run("echo $?") == "1"
+    assert "NOT_FOUND" in shared_shell.run("trace nothing-of-that-name")
+
+
+def test_trace_counts_instead_when_asked_to(shared_shell):
+    seen = shared_shell.run("trace -c ls /boot")
+    table = seen[seen.index("     COUNT     FAILED  OPERATION"):]
+    assert re.search(r"^ +\d+ +0  enumerate$", table, re.MULTILINE), seen
+    assert re.search(r"^ +1 +0  write$", table, re.MULTILINE), seen
+
+
+def test_trace_follows_a_program_by_its_number_until_it_ends(shared_shell):
+    assert "NOT_FOUND" in shared_shell.run("trace 999999")
+    shared_shell.type("trace 1\r")
+    shared_shell.expect(re.compile(r"process_wait process in slot \d+.*: under way"))  # init waits for its shell
+    shared_shell.type("\x03")
+    shared_shell.wait_for_prompt()
+
+
 PANIC_STATUS = 71  # tools/run_qemu: 2 * 35 + 1
 
 
@@ -184,7 +218,9 @@ def test_a_panic_names_its_cause_and_symbols(boot, kind, cause):
     machine.expect("panic: ")
     machine.expect(re.compile(r"#\d+ +0x[0-9a-f]+ [a-z_]+\+0x"))
     assert machine.wait_for_end() == PANIC_STATUS
-    assert cause in machine.received[machine.received.index("panic: "):]
+    told = machine.received[machine.received.index("panic: "):]
+    assert cause in told
+    assert re.search(r"kernel at 0x[0-9a-f]+, thread boot ", told)  # it runs before any program does
 
 
 def test_a_panic_is_on_the_screen_and_stays_there(boot, tmp_path):

@@ -156,7 +156,7 @@ static bool listing_fill(struct listing *listing)
         peal_locate_whole(listing->records, sizeof(listing->records), ABI_ACCESS_WRITE, &where);
     if (!is_ok(listing->status)) return false;
     size_result filled =
-        peal_call(&(struct abi_submission){.op = ABI_OP_ENUMERATE,
+        peal_call(&(struct abi_submission){.op = listing->op,
                                            .capability = listing->raw,
                                            .buffer_index = where.buffer_index,
                                            .buffer_offset_bytes = where.offset_bytes,
@@ -169,8 +169,9 @@ static bool listing_fill(struct listing *listing)
     return !listing->is_at_end;
 }
 
-static const void *listing_next(struct listing *listing)
+static const void *listing_next(struct listing *listing, uint8_t op)
 {
+    listing->op = op;
     if (listing->is_at_end) return nullptr;
     if (listing->at_bytes >= listing->filled_bytes && !listing_fill(listing)) return nullptr;
     const struct record_header *record =
@@ -182,17 +183,22 @@ static const void *listing_next(struct listing *listing)
 
 const struct abi_directory_entry *peal_list_directory(struct listing *listing)
 {
-    return listing_next(listing);
+    return listing_next(listing, ABI_OP_ENUMERATE);
 }
 
 const struct abi_handle_entry *peal_list_handles(struct listing *listing)
 {
-    return listing_next(listing);
+    return listing_next(listing, ABI_OP_ENUMERATE);
 }
 
 const struct abi_process_entry *peal_list_processes(struct listing *listing)
 {
-    return listing_next(listing);
+    return listing_next(listing, ABI_OP_ENUMERATE);
+}
+
+const struct abi_trace_record *peal_list_trace(struct listing *listing)
+{
+    return listing_next(listing, ABI_OP_PROCESS_TRACE);
 }
 
 /* A directory handle cannot open itself by a name: what is meant is another handle to it. */

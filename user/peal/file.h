@@ -83,7 +83,8 @@ status peal_stream_write_all(stream_ref stream, view from);
 status peal_console_watch(console_ref console);
 
 /*
- * Walks what is inside a directory, a process (its handles) or the system (its processes).
+ * Walks what is inside a directory, a process (its handles, or what its flight recorders hold) or
+ * the system (its processes).
  *
  *     struct listing listing = {.raw = folder.raw};
  *     const struct abi_directory_entry *entry;
@@ -94,6 +95,7 @@ status peal_console_watch(console_ref console);
  */
 struct listing {
     peal_raw_handle raw;
+    uint8_t op; /* the library's */
     uint64_t cookie;
     uint32_t at_bytes;
     uint32_t filled_bytes;
@@ -104,6 +106,8 @@ struct listing {
 const struct abi_directory_entry *peal_list_directory(struct listing *listing);
 const struct abi_handle_entry *peal_list_handles(struct listing *listing);
 const struct abi_process_entry *peal_list_processes(struct listing *listing);
+/* A process that looks at itself comes to no end: each look is a record of its own. */
+const struct abi_trace_record *peal_list_trace(struct listing *listing);
 static inline text directory_entry_name(const struct abi_directory_entry *entry)
 {
     return (text){(const char *)(entry + 1), entry->name_bytes};

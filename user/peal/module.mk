@@ -7,17 +7,17 @@ USER_LIBRARY_SOURCES += \
     user/peal/mutex.c user/peal/names.c user/peal/output.c user/peal/path.c user/peal/process.c \
     user/peal/region_table.c user/peal/ring.c user/peal/spawn_block.c user/peal/start.c \
     user/peal/status.c user/peal/system.c user/peal/text.c user/peal/thread.c user/peal/timer.c \
-    user/peal/usage.c
+    user/peal/trace.c user/peal/usage.c
 
 # What is pure runs as an ordinary process, too; bytes.c does not, since the sanitizers bring theirs.
 USER_HOST_SOURCES += \
     user/peal/calendar.c user/peal/format.c user/peal/heap_arena.c user/peal/names.c \
     user/peal/path.c user/peal/region_table.c user/peal/spawn_block.c user/peal/status.c \
-    user/peal/text.c user/programs/shell/completion.c user/programs/shell/line_editor.c \
+    user/peal/text.c user/peal/trace.c user/programs/shell/completion.c user/programs/shell/line_editor.c \
     user/programs/shell/words.c
 
 USER_HOST_TESTS += \
     user/peal/calendar_test.c user/peal/format_test.c user/peal/heap_arena_test.c \
     user/peal/path_test.c user/peal/region_table_test.c user/peal/spawn_block_test.c \
-    user/peal/text_test.c user/programs/shell/completion_test.c \
+    user/peal/text_test.c user/peal/trace_test.c user/programs/shell/completion_test.c \
     user/programs/shell/line_editor_test.c user/programs/shell/words_test.c

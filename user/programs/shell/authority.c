@@ -29,6 +29,8 @@ static const struct command_info commands[] = {
     {TEXT("sleep"), TEXT("wait for some seconds"), 0, false, false},
     {TEXT("stat"), TEXT("describe a file or directory"), 0, false, false},
     {TEXT("testrunner"), TEXT("run the tests in /boot/test"), ABI_RIGHTS_ALL, true, true},
+    {TEXT("trace"), TEXT("show what a program asks of the kernel"), RIGHTS_OBSERVE | ABI_RIGHT_DUP,
+     true, true},
     {TEXT("true"), TEXT("succeed, with exit code 0"), 0, false, false},
     {TEXT("uptime"), TEXT("time since boot, and how busy it was"), ABI_RIGHT_STAT, false, false},
 };
