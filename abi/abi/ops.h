@@ -367,6 +367,8 @@ struct abi_trace_record {
     uint64_t value;         /* when status is OK */
     uint32_t status;        /* enum abi_status */
     uint32_t detail;
+    uint32_t completion_flags; /* ABI_COMPLETION_...; with MORE it went on */
+    uint32_t reserved;
     struct abi_submission submission; /* as it was accepted */
 };
-static_assert(sizeof(struct abi_trace_record) == 136, "ABI");
+static_assert(sizeof(struct abi_trace_record) == 144, "ABI");

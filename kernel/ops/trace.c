@@ -46,8 +46,10 @@ static struct abi_trace_record tell(const struct recorder *recorder, const struc
     static_assert(sizeof(told.submission) == sizeof(record->words));
     __builtin_memcpy(&told.submission, record->words, sizeof(record->words));
     if (record->ended_ticks == 0) return told;
-    told.status = (uint32_t)record->result;
-    told.detail = (uint32_t)(record->result >> 32);
+    op_outcome outcome = record_outcome(record);
+    told.status = op_outcome_status(outcome);
+    told.detail = outcome.detail;
+    if (told.status == STATUS_OK) told.completion_flags = outcome.code >> OP_CODE_FLAGS_SHIFT;
     return told;
 }
 

@@ -117,6 +117,8 @@ bool op_post(struct op *op, op_outcome outcome)
     struct thread *waiter = nullptr;
     bool has_room = ring_room(ring, ring->header) != 0;
     if (has_room) {
+        recorder_note_lineage(op);
+        recorder_add(&ring->record, op, outcome, ring_written(ring));
         ring_write_completion(ring, op->submission.user_data, outcome);
         ring_count_more(ring);
         ring_show(ring, ring->header);

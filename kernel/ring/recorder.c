@@ -149,7 +149,7 @@ void recorder_add(struct recorder_place *place, const struct op *op, op_outcome 
     atomic_thread_fence(memory_order_release); /* as in recorder_begin() */
     for (uint32_t i = 0; i < array_count(op->words); i++)
         record_store(&record->words[i], op->words[i]);
-    record_outcome(record, op, outcome, (completed + 1) * 2 + 1);
+    record_finish(record, op, outcome, (completed + 1) * 2 + 1);
     const struct recorder *recorder = place->recorder;
     bool is_last = record + 1 == recorder->pended + RECORDS_PENDED;
     place->pended = is_last ? record + 1 - RECORDS_PENDED : record + 1;
@@ -341,11 +341,16 @@ static void describe_request(struct text_writer *writer, const struct record *re
 
 static void describe_outcome(struct text_writer *writer, const struct record *record)
 {
-    uint32_t code = (uint32_t)record->result, detail = (uint32_t)(record->result >> 32);
-    if (code == OP_CODE_PENDING) {
+    op_outcome outcome = record_outcome(record);
+    if (outcome.code == OP_CODE_PENDING) {
         text_format(writer, ": under way");
-    } else if (code == STATUS_OK) {
-        text_format(writer, ": %llu", (unsigned long long)record->value);
+        return;
+    }
+    uint32_t code = op_outcome_status(outcome), detail = outcome.detail;
+    if (code == STATUS_OK) {
+        text_format(writer, ": %llu", (unsigned long long)outcome.value);
+        if (outcome.code >> OP_CODE_FLAGS_SHIFT & ABI_COMPLETION_MORE)
+            text_format(writer, ", goes on");
     } else {
         text_format(writer, ": %s", status_name(code));
         if (code == STATUS_INSUFFICIENT_RIGHTS)

@@ -37,7 +37,7 @@ struct record {
     uint64_t words[8]; /* of the submission */
     uint64_t object_id;
     uint64_t derivation_id;
-    uint64_t result; /* code, and the detail in the upper half */
+    uint64_t result; /* code of the outcome, and the detail in the upper half */
     uint64_t value;
     uint64_t ended_ticks; /* 0: still under way */
     uint64_t stamp;       /* its place among the ring's completions; 0: being written */
@@ -74,8 +74,9 @@ static inline void record_store(uint64_t *word, uint64_t value)
 /* Before the capability is dropped. */
 MUST_INLINE void recorder_note_lineage(struct op *op)
 {
-    if (op->capability == nullptr) return;
-    op->lineage.object_id = op->capability->object->id;
+    const struct capability *capability = op->capability;
+    if (capability == nullptr) return;
+    op->lineage = (struct op_lineage){capability->object_id, capability->id};
 }
 
 /* A submission is about to be copied here. */
@@ -89,8 +90,8 @@ MUST_INLINE struct record *recorder_begin(struct recorder_place *place)
 }
 
 /* What came of it. `completed`: completions before it. */
-MUST_INLINE void record_outcome(struct record *record, const struct op *op, op_outcome outcome,
-                                uint64_t stamp)
+MUST_INLINE void record_finish(struct record *record, const struct op *op, op_outcome outcome,
+                               uint64_t stamp)
 {
     record_store(&record->object_id, op->lineage.object_id);
     record_store(&record->derivation_id, op->lineage.derivation_id);
@@ -107,13 +108,14 @@ MUST_INLINE void recorder_finish(struct recorder_place *place, const struct op *
                                  op_outcome outcome, uint64_t completed)
 {
     struct record *record = place->in_place;
-    record_outcome(record, op, outcome, (completed + 1) * 2);
+    record_finish(record, op, outcome, (completed + 1) * 2);
     place->in_place = likely(record + 1 != place->in_place_end)
                           ? record + 1
                           : place->in_place_end - RECORDS_IN_PLACE;
 }
 
-/* An op that pended is completed as number `completed`. The ring's lock is held. */
+/* An op that pended is completed, or posts an event, as number `completed`. The ring's lock is
+ * held. */
 void recorder_add(struct recorder_place *place, const struct op *op, op_outcome outcome,
                   uint64_t completed);
 
@@ -143,6 +145,14 @@ bool recorder_pending_in_panic(struct recorder *recorder, uint32_t index,
 static inline uint64_t record_sequence(const struct record *record)
 {
     return record->stamp / 2;
+}
+
+/* What came of it; OP_CODE_PENDING: nothing yet. */
+static inline op_outcome record_outcome(const struct record *record)
+{
+    return (op_outcome){.code = (uint32_t)record->result,
+                        .detail = (uint32_t)(record->result >> 32),
+                        .value = record->value};
 }
 
 /* One line about a record, without a newline: what was asked for and what came of it. */

@@ -195,6 +195,7 @@ TEST(the_object_used_is_remembered_and_none_where_there_was_none)
     call((struct abi_submission){.op = TAKE_FILE, .capability = handle.value ^ 1});
     struct record used = nth(first_kept(), 0), refused = nth(first_kept(), 1);
     CHECK_EQUAL(file.id, used.object_id);
+    CHECK(used.derivation_id != 0 && refused.derivation_id == 0);
     CHECK_EQUAL(handle.value, used.words[1]);
     CHECK_EQUAL(0, refused.object_id);
     CHECK_EQUAL(STATUS_INVALID_CAPABILITY, (uint32_t)refused.result);

@@ -16,6 +16,7 @@
 #define YIELDS_CONSUMES        false
 #define YIELDS_YIELDS          true
 #define YIELDS_CONSUMES_YIELDS true
+#define YIELDS_CLOSES          false
 #define YIELDS_ENDS            false
 
 enum : uint32_t {

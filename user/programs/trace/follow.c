@@ -48,6 +48,8 @@ static void write_outcome(const struct follower *follower, struct writer *line,
         writer_write(line, TEXT("under way"));
     } else if (record->status == ABI_STATUS_OK) {
         peal_format_success(line, record->submission.op, record->value);
+        if ((record->completion_flags & ABI_COMPLETION_MORE) != 0)
+            writer_write(line, TEXT(", goes on"));
         return;
     } else {
         colour(follower, line, TEXT(COLOUR_FAILED));
