@@ -108,6 +108,14 @@ void capability_use_more(struct capability *capability)
     ASSERT(uses_of(before) != 0 && !is_overflowing(before));
 }
 
+void capability_hold_more(struct capability *capability)
+{
+    /* Relaxed: what the caller has keeps everything. */
+    uint64_t before =
+        atomic_fetch_add_explicit(&capability->state, CAPABILITY_HOLD_ONE, memory_order_relaxed);
+    ASSERT(is_referred_to(before) && (uint32_t)before < UINT32_MAX / 4);
+}
+
 /* ---- settling ---- */
 
 /* True when nobody can say anything about it any more except whoever settles it. */

@@ -8,10 +8,10 @@
  *
  * Three ways to refer to a capability:
  *
- *   hold   a handle table entry, or a message that carries it: exactly one at a time, since moving
- *          a handle moves the hold
- *   use    an operation in flight, a pin, a mapping: what a revocation has to wait for
- *   tree   parents and children, under the tree's lock; not counted
+ *   hold   a handle table entry, or a message that carries it: one of them at a time, since moving
+ * a handle moves the hold; and what was registered through it use    an operation in flight, a pin,
+ * a mapping: what a revocation has to wait for tree   parents and children, under the tree's lock;
+ * not counted
  *
  * `state` is one word: a bit that says revoked, the count of uses, the count of holds. So finding a
  * capability not revoked and starting to use it are one step, and once a revoked one is out of use
@@ -120,6 +120,9 @@ bool capability_use_try(struct capability *capability);
 void capability_use_more(struct capability *capability);
 /* Ends a use. Task context. */
 void capability_unuse(struct capability *capability);
+/* One more hold, by whoever uses it or has one: for what comes back to the capability later and
+ * must not keep a revocation waiting meanwhile, as a registration. */
+void capability_hold_more(struct capability *capability);
 /* Makes the hold a use, in one step. False: it is revoked, and the caller still has the hold. */
 bool capability_use_hold(struct capability *capability);
 

@@ -1,4 +1,5 @@
 /* Buffers and the address space of the calling process. */
+#include "base/checked.h"
 #include "ops/ops.h"
 #include "task/process.h"
 
@@ -53,22 +54,44 @@ static op_outcome check_access(const struct op *op, uint32_t access)
     return op_refused(FAIL(INSUFFICIENT_RIGHTS), capability_explain(op->capability, needed));
 }
 
+/* What a handle shows of a buffer: all of it. */
+static struct buffer_window window_of(const struct op *op)
+{
+    return buffer_window_whole(buffer_of(op_object(op)), ABI_ACCESS_FLAGS_KNOWN);
+}
+
 /* ---- mapping ---- */
+
+/*
+ * A page of which a window has a part only would show what is beside it: such windows are
+ * registered, not mapped.
+ */
+static status check_window(const struct buffer_window *window, uint64_t offset, uint64_t length)
+{
+    if (!is_aligned(window->offset | window->length, PAGE_BYTES)) return FAIL(INVALID_ARGUMENT);
+    return span_fits(offset, length, window->length) ? OK : FAIL(OUT_OF_RANGE);
+}
 
 op_outcome op_buffer_map(struct op *op)
 {
     const struct abi_submission *request = &op->submission;
     op_outcome allowed = check_access(op, request->op_flags);
     if (allowed.code != STATUS_OK) return allowed;
-    address_result mapped = address_space_map(process_addresses(op_process(op)),
-                                              &(struct mapping_request){
-                                                  .buffer = buffer_of(op_object(op)),
-                                                  .buffer_offset = request->offset_bytes,
-                                                  .length_bytes = request->args[1],
-                                                  .address = user_at(request->args[0]),
-                                                  .access = (uint8_t)request->op_flags,
-                                                  .access_max = access_for(op->capability->rights),
-                                              });
+    struct buffer_window window = window_of(op);
+    status fits = check_window(&window, request->offset_bytes, request->args[1]);
+    if (!is_ok(fits)) return op_failed(fits);
+    uint8_t access_max = access_for(op->capability->rights) & (uint8_t)window.access;
+    address_result mapped =
+        address_space_map(process_addresses(op_process(op)),
+                          &(struct mapping_request){
+                              .buffer = window.buffer,
+                              .capability = op->capability,
+                              .buffer_offset = window.offset + request->offset_bytes,
+                              .length_bytes = request->args[1],
+                              .address = user_at(request->args[0]),
+                              .access = (uint8_t)request->op_flags,
+                              .access_max = access_max,
+                          });
     return op_result(mapped.status, mapped.value.value);
 }
 
@@ -96,7 +119,10 @@ op_outcome op_buffer_register(struct op *op)
     op_outcome allowed = check_access(op, access);
     if (allowed.code != STATUS_OK) return allowed;
     if ((access & ABI_ACCESS_WRITE) != 0) access |= ABI_ACCESS_READ;
-    index_result index = buffer_table_register(op_buffers(op), buffer_of(op_object(op)), access);
+    struct buffer_window window = window_of(op);
+    if ((access & ~window.access) != 0) return op_failed(FAIL(PERMISSION_DENIED));
+    window.access = access;
+    index_result index = buffer_table_register_window(op_buffers(op), &window, op->capability);
     return op_result(index.status, index.value);
 }
 

@@ -1,7 +1,7 @@
 KERNEL_SOURCES += kernel/ops/basic.c kernel/ops/dispatch.c kernel/ops/entry.c kernel/ops/handles.c \
-                  kernel/ops/stat.c kernel/ops/stream.c kernel/ops/system.c kernel/ops/wait.c
+                  kernel/ops/pool.c kernel/ops/stat.c kernel/ops/stream.c kernel/ops/system.c kernel/ops/wait.c
 # With stand-ins for what needs processes and files: tests/support/ops_world.h.
-HOST_SOURCES   += kernel/ops/basic.c kernel/ops/dispatch.c kernel/ops/handles.c kernel/ops/stat.c \
+HOST_SOURCES   += kernel/ops/basic.c kernel/ops/dispatch.c kernel/ops/handles.c kernel/ops/pool.c kernel/ops/stat.c \
                   kernel/ops/stream.c kernel/ops/wait.c
 HOST_TESTS     += kernel/ops/ops_test.c
 KERNEL_SOURCES += kernel/ops/console.c kernel/ops/power.c

@@ -10,8 +10,14 @@
  * Locking: the mutex guards regions and page table. A processor that runs threads of the space is
  * in `active`; it enters the set before it loads the table and leaves after it has loaded another,
  * so whoever changes the table and then reads the set finds everyone who may hold the old
- * translation. Frames belong to buffers, and a region's reference to its buffer is put after the
+ * translation. Frames belong to buffers, and what a region has of its buffer is dropped after the
  * flush.
+ *
+ * Revocation. Each region made through a capability is one of its users. A revocation claims the
+ * region, which counts the space, and then stops the space: under the mutex, all regions whose
+ * capability is revoked are removed. A region that cannot become a user any more, for it was cut
+ * off another while that was being revoked, is removed by whoever cut it, when it leaves the space:
+ * the other one may be unmapped before it is claimed.
  */
 #include "vm/address_space.h"
 #include "arch/arch/page_table.h"
@@ -47,7 +53,9 @@ struct address_space {
     struct page_table table; /* guarded by lock, except that processors use it */
     struct region_set regions GUARDED_BY(lock);
     uint64_t window_start GUARDED_BY(lock);
+    bool has_strays GUARDED_BY(lock); /* a region that is no user of its revoked capability */
 
+    _Atomic uint32_t references; /* its owner's, and of revocations that are about to stop it */
     _Atomic uint64_t active; /* a bit for each processor that uses the table; see Locking above */
 };
 
@@ -68,7 +76,8 @@ address_space_result address_space_create(struct memory_quota *quota)
 {
     struct address_space *space = heap_take(sizeof(*space));
     if (space == nullptr) return (address_space_result){.status = FAIL(OUT_OF_MEMORY)};
-    *space = (struct address_space){.quota = quota, .window_start = random_window()};
+    *space =
+        (struct address_space){.quota = quota, .window_start = random_window(), .references = 1};
     status made = page_table_create(&space->table, quota);
     if (!is_ok(made)) {
         heap_give(space);
@@ -95,13 +104,34 @@ static void region_give(struct address_space *space, struct region *region)
     memory_quota_uncharge(space->quota, sizeof(*region));
 }
 
-/* Takes the region out and drops what it holds. Its pages are no longer in any translation. */
+/* Drops what keeps its buffer, and the region, which is in no set any more. */
+static void region_drop(struct address_space *space, struct region *region)
+{
+    if (region->capability != nullptr) {
+        capability_user_leave(region->capability, &region->user);
+        capability_unuse(region->capability);
+    } else {
+        buffer_put(region->buffer);
+    }
+    region_give(space, region);
+}
+
+/* Takes the region out and drops what it has. Its pages are no longer in any translation. */
 static void region_end_locked(struct address_space *space, struct region *region)
     REQUIRES(space->lock)
 {
     region_set_remove(&space->regions, region);
-    buffer_put(region->buffer);
-    region_give(space, region);
+    region_drop(space, region);
+}
+
+/* Gives back the memory of a space that has nothing left, with the last reference. */
+static void put(struct address_space *space)
+{
+    /* Release and acquire: whoever frees it comes after all others. */
+    if (atomic_fetch_sub_explicit(&space->references, 1, memory_order_acq_rel) != 1) return;
+    struct memory_quota *quota = space->quota;
+    heap_give(space);
+    if (quota != nullptr) memory_quota_put(quota);
 }
 
 void address_space_destroy(struct address_space *space)
@@ -113,9 +143,7 @@ void address_space_destroy(struct address_space *space)
         region_end_locked(space, region);
     mutex_release(&space->lock);
     page_table_destroy(&space->table);
-    struct memory_quota *quota = space->quota;
-    heap_give(space);
-    if (quota != nullptr) memory_quota_put(quota);
+    put(space);
 }
 
 const struct page_table *address_space_page_table(const struct address_space *space)
@@ -154,6 +182,81 @@ static void flush_locked(struct address_space *space, uint64_t start, uint64_t e
     atomic_thread_fence(memory_order_seq_cst);
     cpu_set cpus = {atomic_load_explicit(&space->active, memory_order_relaxed)};
     if (cpus.bits != 0) tlb_flush(cpus, start, end - start);
+}
+
+/* ---- revocation ---- */
+
+/* Its ends are never inside a large page: cutting there has split that. */
+static void unmap_region_locked(struct address_space *space, struct region *region)
+    REQUIRES(space->lock)
+{
+    uint64_t removed = 0;
+    status unmapped =
+        page_table_unmap(&space->table, region->start, region->end - region->start, &removed);
+    ASSERT(is_ok(unmapped));
+    if (removed > 0) flush_locked(space, region->start, region->end);
+    region_end_locked(space, region);
+}
+
+static bool is_revoked(const struct region *region)
+{
+    return region->capability != nullptr && capability_is_revoked(region->capability);
+}
+
+static void remove_revoked_locked(struct address_space *space) REQUIRES(space->lock)
+{
+    struct region *region = region_set_first(&space->regions);
+    while (region != nullptr) {
+        struct region *next = region_set_next(region);
+        if (is_revoked(region)) unmap_region_locked(space, region);
+        region = next;
+    }
+}
+
+/* Releases the mutex, for those who may have cut regions. */
+static void leave(struct address_space *space) RELEASES(space->lock)
+{
+    if (unlikely(space->has_strays)) {
+        space->has_strays = false;
+        remove_revoked_locked(space);
+    }
+    mutex_release(&space->lock);
+}
+
+/* The region is in its space, which has its owner's reference at least. */
+static void *claim_region(struct capability_user *user)
+{
+    struct region *region = container_of(user, struct region, user);
+    /* Relaxed: there is a reference. */
+    atomic_fetch_add_explicit(&region->space->references, 1, memory_order_relaxed);
+    return region->space;
+}
+
+static void stop_space(void *claimed)
+{
+    struct address_space *space = claimed;
+    mutex_acquire(&space->lock);
+    remove_revoked_locked(space);
+    mutex_release(&space->lock);
+    put(space);
+}
+
+static const struct capability_user_type region_user_type = {.claim = claim_region,
+                                                             .stop = stop_space};
+
+/* Gives a region, whose capability somebody uses meanwhile, what keeps its buffer. False: it is
+ * revoked, and whoever has the region sees to its end. */
+static bool region_keep_locked(struct address_space *space, struct region *region)
+    REQUIRES(space->lock)
+{
+    region->space = space;
+    if (region->capability == nullptr) {
+        object_get(buffer_object(region->buffer));
+        return true;
+    }
+    capability_use_more(region->capability);
+    list_init(&region->user.link);
+    return capability_user_enter(region->capability, &region->user, &region_user_type);
 }
 
 /* ---- placing ---- */
@@ -260,8 +363,7 @@ static void merge_locked(struct address_space *space, struct region *region) REQ
         struct region *low = pairs[i][0], *high = pairs[i][1];
         if (low == nullptr || high == nullptr || !region_continues(low, high)) continue;
         region_set_merge(&space->regions, low, high);
-        buffer_put(high->buffer);
-        region_give(space, high);
+        region_drop(space, high);
     }
 }
 
@@ -285,8 +387,12 @@ static address_result map_locked(struct address_space *space, const struct mappi
         .buffer_offset = request->buffer_offset,
         .access = with_read(request->access),
         .access_max = with_read(request->access_max),
+        .capability = request->capability,
     };
-    object_get(buffer_object(request->buffer));
+    if (!region_keep_locked(space, region)) {
+        capability_unuse(request->capability); /* the caller has one, too */
+        return (address_result){.status = FAIL(CAPABILITY_REVOKED)};
+    }
     region_set_insert(&space->regions, region);
     merge_locked(space, region);
     return (address_result){.value = user_at(start)};
@@ -317,9 +423,10 @@ static void cuts_give_back(struct address_space *space, struct cuts *cuts)
     region_give(space, cuts->high_spare);
 }
 
-/* Finds what must be split and takes the memory for it. The range is covered. */
+/* Finds what must be split and takes the memory for it. The range is covered; what is in it will
+ * go, or stay. */
 static status cuts_prepare_locked(struct address_space *space, uint64_t start, uint64_t end,
-                                  struct cuts *out_cuts) REQUIRES(space->lock)
+                                  bool goes, struct cuts *out_cuts) REQUIRES(space->lock)
 {
     struct region *first = region_set_find(&space->regions, start);
     struct region *last = region_set_find(&space->regions, end - 1);
@@ -328,6 +435,7 @@ static status cuts_prepare_locked(struct address_space *space, uint64_t start, u
         .high = last->end > end ? last : nullptr,
     };
     uint32_t added = (cuts.low != nullptr) + (cuts.high != nullptr);
+    if (goes) added -= min_of(added, first != last ? 2u : 1u);
     if (space->regions.count + added > ADDRESS_SPACE_REGIONS_MAX) return FAIL(QUOTA_EXCEEDED);
     if (cuts.low != nullptr) cuts.low_spare = region_take(space);
     if (cuts.high != nullptr) cuts.high_spare = region_take(space);
@@ -341,18 +449,19 @@ static status cuts_prepare_locked(struct address_space *space, uint64_t start, u
     return OK;
 }
 
+static void cut_locked(struct address_space *space, struct region *region, uint64_t address,
+                       struct region *upper) REQUIRES(space->lock)
+{
+    region_set_split(&space->regions, region, address, upper);
+    if (!region_keep_locked(space, upper)) space->has_strays = true;
+}
+
 static void cuts_apply_locked(struct address_space *space, uint64_t start, uint64_t end,
                               const struct cuts *cuts) REQUIRES(space->lock)
 {
     /* The upper end first: `high` may be the region that `low` is the lower part of. */
-    if (cuts->high != nullptr) {
-        object_get(buffer_object(cuts->high->buffer));
-        region_set_split(&space->regions, cuts->high, end, cuts->high_spare);
-    }
-    if (cuts->low != nullptr) {
-        object_get(buffer_object(cuts->low->buffer));
-        region_set_split(&space->regions, cuts->low, start, cuts->low_spare);
-    }
+    if (cuts->high != nullptr) cut_locked(space, cuts->high, end, cuts->high_spare);
+    if (cuts->low != nullptr) cut_locked(space, cuts->low, start, cuts->low_spare);
 }
 
 /* For unmap and protect. */
@@ -372,7 +481,7 @@ static status unmap_locked(struct address_space *space, uint64_t start, uint64_t
     uint64_t end = start + length, removed = 0;
     TRY(check_range_locked(space, start, length));
     struct cuts cuts;
-    TRY(cuts_prepare_locked(space, start, end, &cuts));
+    TRY(cuts_prepare_locked(space, start, end, true, &cuts));
     status unmapped = page_table_unmap(&space->table, start, length, &removed);
     if (!is_ok(unmapped)) {
         cuts_give_back(space, &cuts);
@@ -392,25 +501,13 @@ status address_space_unmap(struct address_space *space, user_address address, ui
 {
     mutex_acquire(&space->lock);
     status unmapped = unmap_locked(space, address.value, length);
-    mutex_release(&space->lock);
+    leave(space);
     return unmapped;
-}
-
-static void unmap_region_locked(struct address_space *space, struct region *region)
-    REQUIRES(space->lock)
-{
-    uint64_t removed = 0;
-    status unmapped =
-        page_table_unmap(&space->table, region->start, region->end - region->start, &removed);
-    ASSERT(is_ok(unmapped)); /* no large page to be split: these buffers have none */
-    if (removed > 0) flush_locked(space, region->start, region->end);
-    region_end_locked(space, region);
 }
 
 void address_space_unmap_buffer(struct address_space *space, user_address address, uint64_t length,
                                 struct buffer *buffer)
 {
-    ASSERT(!buffer_has_large_pages(buffer));
     uint64_t end = address.value + length;
     mutex_acquire(&space->lock);
     struct region *region = region_set_find_from(&space->regions, address.value);
@@ -446,7 +543,7 @@ static status protect_locked(struct address_space *space, uint64_t start, uint64
     TRY(check_range_locked(space, start, length));
     TRY(check_access_locked(space, start, end, access, &narrows));
     struct cuts cuts;
-    TRY(cuts_prepare_locked(space, start, end, &cuts));
+    TRY(cuts_prepare_locked(space, start, end, false, &cuts));
     status changed = page_table_protect(&space->table, start, length, access);
     if (!is_ok(changed)) {
         cuts_give_back(space, &cuts);
@@ -470,7 +567,7 @@ status address_space_protect(struct address_space *space, user_address address, 
     if (!access_is_valid(access)) return FAIL(INVALID_ARGUMENT);
     mutex_acquire(&space->lock);
     status changed = protect_locked(space, address.value, length, with_read(access));
-    mutex_release(&space->lock);
+    leave(space);
     return changed;
 }
 

@@ -3,7 +3,11 @@
  *
  * Pages are entered into the page table when they are first touched (address_space_fault). Regions
  * do not overlap and are never writable and executable; neighbours that continue each other are not
- * merged unless they are the same window.
+ * merged unless they are the same window through the same capability.
+ *
+ * A region that was made through a handle uses its capability. When that is revoked the region is
+ * removed, from the translations of all processors too, before the revocation is over: a program
+ * that touches it afterwards finds nothing mapped there.
  *
  * Context:  task, interrupts on, no spin lock held: changing calls may sleep and wait for other
  * processors. Locking:  LOCK_RANK_ADDRESS_SPACE inside. Cost:     logarithmic in the number of
@@ -22,23 +26,27 @@ RESULT_TYPE(address_result, user_address);
 
 /* Empty. Counted quota. OUT_OF_MEMORY */
 address_space_result address_space_create(struct memory_quota *quota);
-/* No thread of it may be running in user mode any more. */
+/* No thread of it may be running in user mode any more. Everything is given back, but for a few
+ * bytes that a revocation may still look at. */
 void address_space_destroy(struct address_space *space);
 const struct page_table *address_space_page_table(const struct address_space *space);
 
 struct mapping_request {
-    struct buffer *buffer;  /* counted by the region */
-    uint64_t buffer_offset; /* page aligned */
-    uint64_t length_bytes;  /* page multiple, not 0, inside the buffer */
-    user_address address;   /* 0: chosen at random where there is room; else page aligned */
-    uint8_t access;         /* ABI_ACCESS_...; 0 makes a reserved hole */
-    uint8_t access_max;     /* what protect may raise it to */
+    struct buffer *buffer;
+    struct capability *capability; /* used by the caller, and then by the region; nullptr: the
+                                    * kernel's own, and the region counts the buffer */
+    uint64_t buffer_offset;        /* page aligned */
+    uint64_t length_bytes;         /* page multiple, not 0, inside the buffer */
+    user_address address;          /* 0: chosen at random where there is room; else page aligned */
+    uint8_t access;                /* ABI_ACCESS_...; 0 makes a reserved hole */
+    uint8_t access_max;            /* what protect may raise it to */
 };
 /*
  * Answers the address.
  *   INVALID_ARGUMENT   write with execute, or unaligned
  *   OUT_OF_RANGE       outside the buffer or ABI_USER_ADDRESS_MIN.._END
  *   ALREADY_EXISTS     something is mapped in the range asked for
+ *   CAPABILITY_REVOKED
  *   OUT_OF_MEMORY, QUOTA_EXCEEDED (too many regions)
  */
 address_result address_space_map(struct address_space *space,
@@ -53,7 +61,7 @@ address_result address_space_find_room(struct address_space *space, uint64_t len
 status address_space_unmap(struct address_space *space, user_address address, uint64_t length);
 /*
  * Removes from the range what is left there of the buffer, and nothing else: for what the kernel
- * mapped and the program may have unmapped, and replaced, since. The buffer has no large pages.
+ * mapped and the program may have unmapped, and replaced, since. The range is what was mapped.
  */
 void address_space_unmap_buffer(struct address_space *space, user_address address, uint64_t length,
                                 struct buffer *buffer);

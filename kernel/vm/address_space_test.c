@@ -54,6 +54,23 @@ static struct buffer *new_buffer(uint64_t pages, uint32_t flags)
     return made.value;
 }
 
+/* All of the buffer, through a capability. */
+static address_result map_through(struct address_space *space, struct capability *capability,
+                                  user_address address)
+{
+    struct buffer *buffer = buffer_of(capability->object);
+    CHECK(capability_use_try(capability));
+    address_result mapped =
+        address_space_map(space, &(struct mapping_request){.buffer = buffer,
+                                                           .capability = capability,
+                                                           .length_bytes = buffer_size(buffer),
+                                                           .address = address,
+                                                           .access = READ | WRITE,
+                                                           .access_max = READ | WRITE});
+    capability_unuse(capability);
+    return mapped;
+}
+
 static address_result map_at(struct address_space *space, struct buffer *buffer, uint64_t offset,
                              uint64_t pages, user_address address, uint8_t access)
 {
@@ -283,17 +300,20 @@ TEST(what_the_kernel_mapped_goes_and_what_the_program_put_there_stays)
 TEST(there_are_only_so_many_regions)
 {
     struct address_space *space = new_space();
-    struct buffer *buffer = new_buffer(2, 0);
+    struct buffer *buffer = new_buffer(3, 0);
     uint64_t made = 0;
     address_result placed;
-    while (is_ok((placed = map_at(space, buffer, 0, 2, ADDRESS(4 * made), READ)).status))
+    while (is_ok((placed = map_at(space, buffer, 0, 3, ADDRESS(4 * made), READ)).status))
         made++;
     CHECK_STATUS(QUOTA_EXCEEDED, placed.status);
     CHECK_EQUAL(ADDRESS_SPACE_REGIONS_MAX, made);
     CHECK_STATUS(QUOTA_EXCEEDED, address_space_unmap(space, ADDRESS(1), PAGES(1)));
     CHECK_STATUS(QUOTA_EXCEEDED, address_space_protect(space, ADDRESS(1), PAGES(1), 0));
-    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(0), PAGES(2)));
-    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(5), PAGES(1)));
+    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(0), PAGES(1))); /* needs no more */
+    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(6), PAGES(1)));
+    CHECK_EQUAL(ADDRESS_SPACE_REGIONS_MAX, address_space_region_count(space));
+    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(1), PAGES(2)));
+    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(9), PAGES(1)));
     buffer_put(buffer);
     end_space(space);
 }
@@ -327,4 +347,169 @@ TEST(a_change_that_runs_out_of_memory_changes_nothing)
         CHECK_EQUAL(0, memory_quota_used(quota));
         memory_quota_put(quota);
     }
+}
+
+/* ---- revocation ---- */
+
+static struct capability *root, *child; /* of the buffer below */
+static struct revocation revocation;
+
+static void no_progress(struct revocation *unused)
+{
+    (void)unused;
+}
+
+/* A space and a buffer, which only the capabilities keep. */
+static struct address_space *new_lent_space(uint64_t pages, uint32_t flags)
+{
+    static bool is_ready;
+    struct address_space *space = new_space();
+    if (!is_ready) CHECK_STATUS(OK, capability_init());
+    is_ready = true;
+    struct buffer *buffer = new_buffer(pages, flags);
+    capability_result made = capability_create(buffer_object(buffer), ABI_RIGHTS_ALL);
+    CHECK_STATUS(OK, made.status);
+    root = made.value;
+    capability_result derived = capability_derive(root, ABI_RIGHTS_ALL, (derivation){0});
+    CHECK_STATUS(OK, derived.status);
+    child = derived.value;
+    buffer_put(buffer);
+    return space;
+}
+
+static void end_lent_space(struct address_space *space)
+{
+    capability_release(child);
+    capability_release(root);
+    end_space(space);
+}
+
+/* Takes back what derives from the root, as far as it gets without waiting. */
+static enum revocation_progress revoke(void)
+{
+    enum revocation_progress progress;
+    while ((progress = revocation_advance(&revocation)) == REVOCATION_AGAIN) {
+    }
+    return progress;
+}
+
+static void begin_revocation(void)
+{
+    CHECK(capability_use_try(root));
+    revocation_init(&revocation, root, false, no_progress);
+}
+
+TEST(a_revocation_removes_what_was_mapped_through_what_it_takes_back)
+{
+    struct address_space *space = new_lent_space(8, 0);
+    CHECK(is_ok(map_through(space, root, ADDRESS(0)).status));
+    CHECK(is_ok(map_through(space, child, ADDRESS(100)).status));
+    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(103), PAGES(2)));
+    CHECK_STATUS(OK, address_space_protect(space, ADDRESS(106), PAGES(1), READ));
+    CHECK_EQUAL(5, address_space_region_count(space));
+    CHECK_STATUS(OK, address_space_fault(space, ADDRESS(1), WRITE));
+    CHECK_STATUS(OK, address_space_fault(space, ADDRESS(101), WRITE));
+    address_space_activate(space);
+    uint64_t flushes = host_flushes;
+    begin_revocation();
+    CHECK_EQUAL(REVOCATION_DONE, revoke());
+    capability_unuse(root);
+    CHECK(host_flushes > flushes);
+    CHECK_EQUAL(1, address_space_region_count(space));
+    CHECK_STATUS(NOT_FOUND, address_space_fault(space, ADDRESS(101), READ));
+    CHECK_EQUAL(0, mapping(space, 101).page_bytes);
+    CHECK_EQUAL(PAGE_BYTES, mapping(space, 1).page_bytes); /* its own stays */
+    CHECK(child->object == nullptr);
+    address_space_deactivate(space);
+    end_lent_space(space);
+}
+
+TEST(what_is_revoked_cannot_be_mapped)
+{
+    struct address_space *space = new_lent_space(2, 0);
+    struct buffer *buffer = buffer_of(root->object);
+    CHECK(capability_use_try(child));
+    begin_revocation();
+    CHECK_EQUAL(REVOCATION_WAITING, revoke());
+    struct mapping_request request = {.buffer = buffer,
+                                      .capability = child,
+                                      .length_bytes = PAGES(2),
+                                      .access = READ,
+                                      .access_max = READ};
+    CHECK_STATUS(CAPABILITY_REVOKED, address_space_map(space, &request).status);
+    CHECK_EQUAL(0, address_space_region_count(space));
+    capability_unuse(child);
+    CHECK_EQUAL(REVOCATION_DONE, revoke());
+    capability_unuse(root);
+    end_lent_space(space);
+}
+
+TEST(neighbours_through_different_capabilities_stay_apart)
+{
+    struct address_space *space = new_lent_space(4, 0);
+    CHECK(capability_use_try(child));
+    CHECK(capability_use_try(root));
+    struct mapping_request request = {.buffer = buffer_of(root->object),
+                                      .capability = root,
+                                      .length_bytes = PAGES(2),
+                                      .address = ADDRESS(0),
+                                      .access = READ,
+                                      .access_max = READ};
+    CHECK_STATUS(OK, address_space_map(space, &request).status);
+    request.buffer_offset = PAGES(2);
+    request.address = ADDRESS(2);
+    request.capability = child;
+    CHECK_STATUS(OK, address_space_map(space, &request).status);
+    CHECK_EQUAL(2, address_space_region_count(space));
+    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(2), PAGES(2)));
+    request.capability = root;
+    CHECK_STATUS(OK, address_space_map(space, &request).status);
+    CHECK_EQUAL(1, address_space_region_count(space));
+    capability_unuse(child);
+    capability_unuse(root);
+    end_lent_space(space);
+}
+
+/* Between its mark and its claim a region is cut, and the part that would be claimed unmapped. */
+TEST(a_part_cut_off_a_region_that_is_being_revoked_goes_too)
+{
+    struct address_space *space = new_lent_space(6, 0);
+    CHECK(is_ok(map_through(space, child, ADDRESS(0)).status));
+    CHECK_STATUS(OK, address_space_fault(space, ADDRESS(5), WRITE));
+    /* As a revocation does first: marked, and nobody told yet. */
+    atomic_fetch_or(&child->state, CAPABILITY_REVOKED);
+    CHECK_STATUS(OK, address_space_unmap(space, ADDRESS(0), PAGES(3)));
+    CHECK_EQUAL(0, address_space_region_count(space));
+    CHECK_EQUAL(0, mapping(space, 5).page_bytes);
+    atomic_fetch_and(&child->state, ~CAPABILITY_REVOKED);
+    end_lent_space(space);
+}
+
+TEST(large_pages_are_unmapped_by_a_revocation_however_they_were_cut)
+{
+    struct address_space *space = new_lent_space(1024, ABI_BUFFER_LARGE_PAGES);
+    CHECK(is_ok(map_through(space, child, ADDRESS(512)).status));
+    CHECK_STATUS(OK, address_space_fault(space, ADDRESS(512), WRITE));
+    CHECK_STATUS(OK, address_space_fault(space, ADDRESS(1024), WRITE));
+    CHECK_STATUS(OK, address_space_protect(space, ADDRESS(1026), PAGES(7), READ));
+    begin_revocation();
+    CHECK_EQUAL(REVOCATION_DONE, revoke());
+    capability_unuse(root);
+    CHECK_EQUAL(0, address_space_region_count(space));
+    CHECK_EQUAL(0, mapping(space, 512).page_bytes);
+    CHECK_EQUAL(0, mapping(space, 1027).page_bytes);
+    end_lent_space(space);
+}
+
+TEST(a_space_that_ends_lets_go_of_what_it_had_mapped)
+{
+    struct address_space *space = new_lent_space(2, 0);
+    CHECK(is_ok(map_through(space, child, ADDRESS(0)).status));
+    begin_revocation();
+    address_space_destroy(space);
+    CHECK_EQUAL(REVOCATION_DONE, revoke());
+    capability_unuse(root);
+    address_space_result made = address_space_create(quota);
+    CHECK_STATUS(OK, made.status);
+    end_lent_space(made.value);
 }

@@ -5,7 +5,7 @@
  * page of the buffer's template, when a program first touches it or the kernel first writes to it,
  * and is charged to the quota of the buffer's creator. The kernel reaches the frames through the
  * direct map and never needs a program's address. A page keeps its frame for the buffer's life, so
- * a counted reference is a pin.
+ * whatever keeps the buffer is a pin.
  *
  * Context:  any; never sleeps. The last put may free much memory.
  * Locking:  none: a page is entered into the table by one compare-and-swap and stays until the end.
@@ -13,7 +13,7 @@
  */
 #pragma once
 #include "base/address.h"
-#include "cap/object.h"
+#include "cap/capability.h"
 #include "mm/frame_pool.h"
 #include "mm/quota.h"
 
@@ -72,14 +72,35 @@ bool buffer_has_page(const struct buffer *buffer, uint64_t page_index, physical_
 void buffer_read(struct buffer *buffer, uint64_t offset, void *to, uint64_t length);
 status buffer_write(struct buffer *buffer, uint64_t offset, const void *from, uint64_t length);
 
-/* A span of a buffer that stays valid: what a checked claim of a submission becomes. */
+/*
+ * A span of a buffer that stays valid: what a checked claim of a submission becomes. A revocation
+ * of the capability waits until it is dropped.
+ */
 typedef struct buffer_pin {
-    struct buffer *buffer; /* counted; nullptr: nothing */
+    struct buffer *buffer; /* nullptr: nothing. Counted when there is no capability */
     uint64_t offset;
     uint64_t length;
+    struct capability *capability; /* a use, which keeps the buffer; nullptr: the kernel's own */
 } buffer_pin;
+/* Task context, when it may be the last that keeps the buffer. */
 static inline void buffer_pin_drop(buffer_pin *pin)
 {
-    if (pin->buffer != nullptr) buffer_put(pin->buffer);
+    if (pin->capability != nullptr)
+        capability_unuse(pin->capability);
+    else if (pin->buffer != nullptr)
+        buffer_put(pin->buffer);
     *pin = (buffer_pin){0};
+}
+
+/* A part of a buffer, and what it may be used for. Borrowed. */
+struct buffer_window {
+    struct buffer *buffer;
+    uint64_t offset;
+    uint64_t length;
+    uint32_t access; /* ABI_ACCESS_... */
+};
+static inline struct buffer_window buffer_window_whole(struct buffer *buffer, uint32_t access)
+{
+    return (struct buffer_window){
+        .buffer = buffer, .length = buffer_size(buffer), .access = access};
 }

@@ -1,6 +1,5 @@
 #include "vm/buffer_table.h"
 #include "base/bytes.h"
-#include "base/checked.h"
 #include "mm/heap.h"
 #include <abi/ops.h>
 
@@ -19,10 +18,12 @@ void buffer_table_init(struct buffer_table *table, struct memory_quota *quota)
         .lock = SPIN_LOCK_INIT(LOCK_RANK_BUFFER_TABLE),
         .free_first = FREE_NONE,
     };
+    buffer_pool_table_init(&table->pools, quota);
 }
 
 void buffer_table_empty(struct buffer_table *table)
 {
+    buffer_pool_table_empty(&table->pools);
     spin_acquire(&table->lock);
     struct buffer_registration *entries = table->entries;
     uint32_t capacity = table->capacity;
@@ -33,7 +34,7 @@ void buffer_table_empty(struct buffer_table *table)
     spin_release(&table->lock);
 
     for (uint32_t i = 0; i < capacity; i++) {
-        if (entries[i].buffer != nullptr) buffer_put(entries[i].buffer);
+        if (!buffer_share_is_empty(&entries[i].share)) buffer_share_drop(&entries[i].share);
     }
     if (entries == nullptr) return;
     heap_give(entries);
@@ -81,8 +82,9 @@ static status grow(struct buffer_table *table, uint32_t seen)
     return OK;
 }
 
-index_result buffer_table_register(struct buffer_table *table, struct buffer *buffer,
-                                   uint32_t access)
+index_result buffer_table_register_window(struct buffer_table *table,
+                                          const struct buffer_window *window,
+                                          struct capability *capability)
 {
     for (;;) {
         spin_acquire(&table->lock);
@@ -91,8 +93,7 @@ index_result buffer_table_register(struct buffer_table *table, struct buffer *bu
         if (index != FREE_NONE) {
             struct buffer_registration *entry = &table->entries[index];
             table->free_first = entry->next_free;
-            object_get(buffer_object(buffer));
-            *entry = (struct buffer_registration){.buffer = buffer, .access = access};
+            entry->share = buffer_share_make(window, capability);
             table->live++;
         }
         spin_release(&table->lock);
@@ -105,7 +106,7 @@ static status find_locked(struct buffer_table *table, uint32_t index,
                           struct buffer_registration **out_entry) REQUIRES(table->lock)
 {
     if (index >= BUFFER_TABLE_MAX) return FAIL(INVALID_BUFFER_INDEX);
-    if (index >= table->capacity || table->entries[index].buffer == nullptr)
+    if (index >= table->capacity || buffer_share_is_empty(&table->entries[index].share))
         return FAIL(BUFFER_NOT_REGISTERED);
     *out_entry = &table->entries[index];
     return OK;
@@ -114,17 +115,17 @@ static status find_locked(struct buffer_table *table, uint32_t index,
 status buffer_table_unregister(struct buffer_table *table, uint32_t index)
 {
     struct buffer_registration *entry;
-    struct buffer *buffer = nullptr;
+    struct buffer_share ended = {0};
     spin_acquire(&table->lock);
     status found = find_locked(table, index, &entry);
     if (is_ok(found)) {
-        buffer = entry->buffer;
+        ended = entry->share;
         *entry = (struct buffer_registration){.next_free = table->free_first};
         table->free_first = index;
         table->live--;
     }
     spin_release(&table->lock);
-    if (buffer != nullptr) buffer_put(buffer);
+    if (is_ok(found)) buffer_share_drop(&ended);
     return found;
 }
 
@@ -134,11 +135,7 @@ static status pin_locked(struct buffer_table *table, uint32_t index, uint64_t of
 {
     struct buffer_registration *entry;
     TRY(find_locked(table, index, &entry));
-    if (!span_fits(offset, length, buffer_size(entry->buffer))) return FAIL(OUT_OF_RANGE);
-    if ((access & ~entry->access) != 0) return FAIL(PERMISSION_DENIED);
-    object_get(buffer_object(entry->buffer));
-    *out_pin = (buffer_pin){.buffer = entry->buffer, .offset = offset, .length = length};
-    return OK;
+    return buffer_share_pin(&entry->share, offset, length, access, out_pin);
 }
 
 status buffer_table_pin(struct buffer_table *table, uint32_t index, uint64_t offset,

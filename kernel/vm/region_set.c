@@ -107,7 +107,8 @@ bool region_continues(const struct region *lower, const struct region *upper)
 {
     return lower->end == upper->start && lower->buffer == upper->buffer &&
            lower->buffer_offset + (lower->end - lower->start) == upper->buffer_offset &&
-           lower->access == upper->access && lower->access_max == upper->access_max;
+           lower->access == upper->access && lower->access_max == upper->access_max &&
+           lower->capability == upper->capability;
 }
 
 void region_set_merge(struct region_set *set, struct region *lower, struct region *upper)

@@ -9,9 +9,11 @@
  */
 #pragma once
 #include "base/tree.h"
+#include "cap/capability.h"
 #include <stdint.h>
 
 struct buffer;
+struct address_space;
 
 struct region {
     struct tree_node node;
@@ -21,6 +23,12 @@ struct region {
     uint64_t buffer_offset;
     uint8_t access;     /* ABI_ACCESS_... now */
     uint8_t access_max; /* what it may be raised to */
+
+    /* Of the address space; the set compares the capability only. */
+    struct capability *capability; /* a use, which keeps the buffer; nullptr: the kernel's own, and
+                                    * the buffer is counted */
+    struct capability_user user;   /* while there is a capability */
+    struct address_space *space;   /* where it is */
 };
 
 struct region_set {
@@ -55,12 +63,12 @@ bool region_set_find_gap(const struct region_set *set, uint64_t low, uint64_t hi
 
 /*
  * Cuts a region at an address inside it: `region` keeps the lower part, `upper` becomes the rest.
- * The caller counts the second reference to the buffer.
+ * The caller counts the second reference to the buffer or capability, and enters the user.
  */
 void region_set_split(struct region_set *set, struct region *region, uint64_t address,
                       struct region *upper);
-/* True when `upper` starts where `lower` ends, in memory and in the buffer, with the same access.
- */
+/* True when `upper` starts where `lower` ends, in memory and in the buffer, with the same access
+ * through the same capability. */
 bool region_continues(const struct region *lower, const struct region *upper);
 /* Gives the upper of two regions that continue each other to the lower; `upper` leaves the set. */
 void region_set_merge(struct region_set *set, struct region *lower, struct region *upper);
