@@ -113,7 +113,7 @@ static void expire(struct timer *fired)
     timer->is_armed = false;
     struct timer_wait *told = settle_locked(timer, &count);
     spin_release(&timer->lock);
-    if (told != nullptr) told->expired(told, timer, count);
+    if (told != nullptr) told->expired(told, count);
 }
 
 /* ---- life ---- */
@@ -173,7 +173,7 @@ status timer_object_set(struct timer_object *timer, struct timer_setting setting
     timer->period_ns = setting.period_ns;
     struct timer_wait *told = settle_locked(timer, &count);
     spin_release(&timer->lock);
-    if (told != nullptr) told->expired(told, timer, count);
+    if (told != nullptr) told->expired(told, count);
     return OK;
 }
 

@@ -44,7 +44,7 @@ struct timer_wait {
      * Called once when the timer has expired, `count` times since the last wait that was told; the
      * wait is its owner's again. Any context.
      */
-    void (*expired)(struct timer_wait *wait, struct timer_object *timer, uint64_t count);
+    void (*expired)(struct timer_wait *wait, uint64_t count);
     /*
      * True: it must not wait any more. Asked under the timer's lock when the wait has been entered:
      * who cancels says so first and calls timer_object_cancel() then, so that one of both finds

@@ -43,9 +43,8 @@ static bool has_deadline(void)
     return next != UINT64_MAX;
 }
 
-static void note_expired(struct timer_wait *wait, struct timer_object *timer, uint64_t count)
+static void note_expired(struct timer_wait *wait, uint64_t count)
 {
-    (void)timer;
     told[wait - waits] += count;
 }
 
@@ -257,9 +256,8 @@ struct racer {
     _Atomic bool is_told;
 };
 
-static void racer_expired(struct timer_wait *wait, struct timer_object *timer, uint64_t count)
+static void racer_expired(struct timer_wait *wait, uint64_t count)
 {
-    (void)timer;
     atomic_fetch_add(&told_to_racers, count);
     atomic_store(&container_of(wait, struct racer, wait)->is_told, true);
 }

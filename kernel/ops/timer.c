@@ -35,31 +35,33 @@ static bool is_cancelled(const struct timer_wait *wait)
     return !is_ok(op_cancel_reason(op_of_use((void *)wait)));
 }
 
-/* Waits, and answers pending, or what completes the op. */
-static op_outcome wait(struct op *op)
+/* Tells what has expired, as long as there is something to tell and the op goes on after it, and
+ * then waits. Pending: whoever is told next has the op. */
+static op_outcome tell_and_wait(struct op *op)
 {
     struct timer_object *timer = timer_object_of(op_object(op));
-    expirations_result told = timer_object_wait(timer, op_use(op, struct timer_wait));
-    switch (told.status.code) {
-    case STATUS_OK:
-        return op_done(told.value);
-    case STATUS_WOULD_BLOCK:
-        return op_pending(); /* and somebody else's already */
-    default:
-        return op_failed(op_cancel_reason(op));
+    struct timer_wait *wait = op_use(op, struct timer_wait);
+    for (;;) {
+        expirations_result told = timer_object_wait(timer, wait);
+        if (told.status.code == STATUS_WOULD_BLOCK) return op_pending();
+        if (!is_ok(told.status)) return op_failed(op_cancel_reason(op));
+        op_outcome outcome = op_done(told.value);
+        if (!op_is_multishot(op) || !op_post(op, outcome)) return outcome;
     }
 }
 
-static void wait_expired(struct timer_wait *wait, struct timer_object *timer, uint64_t count)
+static void wait_expired(struct timer_wait *wait, uint64_t count)
 {
-    (void)timer;
-    op_complete(op_of_use(wait), op_done(count));
+    struct op *op = op_of_use(wait);
+    op_outcome outcome = op_done(count);
+    if (op_is_multishot(op) && op_post(op, outcome)) outcome = tell_and_wait(op);
+    if (outcome.code != OP_CODE_PENDING) op_complete(op, outcome);
 }
 
 op_outcome op_timer_wait(struct op *op)
 {
     *op_use(op, struct timer_wait) =
         (struct timer_wait){.expired = wait_expired, .is_cancelled = is_cancelled};
-    op_outcome outcome = wait(op);
+    op_outcome outcome = tell_and_wait(op);
     return outcome.code == OP_CODE_PENDING ? op_park(op, cancel_wait, deadline_never()) : outcome;
 }

@@ -125,6 +125,78 @@ GUEST_TEST(of_several_waits_the_oldest_is_told)
     EXPECT(told >= 8 && told <= (now_ns - start_ns) / (2 * MS) + 1);
 }
 
+/* ---- going on ---- */
+
+static struct abi_submission wait_always(timer_ref timer)
+{
+    struct abi_submission wait = wait_for(timer);
+    wait.op_flags = ABI_OP_FLAG_MULTISHOT;
+    return wait;
+}
+
+/* Takes completions of a wait that goes on until `limit` expirations have been told, or the final
+ * one has come; answers how many were told. */
+static uint64_t reap_told(uint64_t limit, bool *out_is_final)
+{
+    uint64_t told = 0;
+    *out_is_final = false;
+    while (told < limit && !*out_is_final) {
+        uint32_t count = raw_reap(completions, 1);
+        if (count == 0) raw_enter(1, NEVER);
+        if (count == 0) continue;
+        EXPECT(raw_is_ok(completions[0]) && completions[0].user_data == 9);
+        if (raw_is_ok(completions[0])) told += completions[0].value;
+        *out_is_final = (completions[0].flags & ABI_COMPLETION_MORE) == 0;
+    }
+    return told;
+}
+
+GUEST_TEST(a_wait_that_goes_on_tells_of_every_expiration)
+{
+    bool is_final;
+    uint64_t start_ns = peal_clock_now_ns();
+    OWNED(timer_handle) timer = make(start_ns, PERIOD_MIN);
+    submit(wait_always(timer_borrow(&timer)), 9);
+    uint64_t told = reap_told(100, &is_final);
+    EXPECT(!is_final);
+    EXPECT_STATUS(OK, peal_timer_set(timer_borrow(&timer), (struct timer_setting){NEVER, 0}));
+    uint64_t most = (peal_clock_now_ns() - start_ns) / PERIOD_MIN + 1;
+    while (raw_reap(completions, 1) == 1)
+        told += completions[0].value;
+    EXPECT_MESSAGE(told >= 100 && told <= most, "%lu told of %lu", told, most);
+    /* Closing the handle does not end it; one more event, and it goes on. */
+    EXPECT_STATUS(OK, peal_timer_set(timer_borrow(&timer), (struct timer_setting){0}));
+    EXPECT_EQUAL(1, reap_told(1, &is_final));
+    EXPECT(!is_final);
+}
+
+/* Nobody reads the completions: the last slot has the rest, and then it is over. */
+static int play_reader_of_nothing(void)
+{
+    bool is_final = false;
+    uint64_t start_ns = peal_clock_now_ns(), told = 0;
+    timer_handle timer = make(start_ns, PERIOD_MIN);
+    submit(wait_always(timer_borrow(&timer)), 9);
+    ignore_status(peal_sleep_until(start_ns + 100 * PERIOD_MIN)); /* looks at the clock itself */
+    while (peal_clock_now_ns() < start_ns + 400 * PERIOD_MIN)
+        peal_yield();
+    uint32_t count = 0;
+    while (!is_final) {
+        told += reap_told(1, &is_final);
+        CHILD_CHECK(++count <= 2 * ABI_RING_ENTRIES_DEFAULT);
+    }
+    size_result rest = peal_timer_wait(timer_borrow(&timer));
+    uint64_t most = (peal_clock_now_ns() - start_ns) / PERIOD_MIN + 1;
+    CHILD_CHECK(is_ok(rest.status) && told + rest.value <= most);
+    CHILD_CHECK(told + rest.value >= 400);
+    return 0;
+}
+
+GUEST_TEST(a_wait_that_goes_on_ends_when_nobody_reads_and_nothing_is_lost)
+{
+    EXPECT_EQUAL(0, child_run(PROGRAM, TEXT("reader"), &(struct peal_spawn){0}));
+}
+
 /* ---- shared ---- */
 
 static _Atomic uint64_t told_to_threads;
@@ -182,7 +254,8 @@ static int play_leaver(void)
     for (uint64_t i = 0; i < 40; i++) {
         timer_result made = peal_timer_create((struct timer_setting){now_ns + i * 50'000, MS});
         CHILD_CHECK(is_ok(made.status));
-        struct abi_submission wait = wait_for(timer_borrow(&made.value));
+        struct abi_submission wait = i % 2 == 0 ? wait_for(timer_borrow(&made.value))
+                                                : wait_always(timer_borrow(&made.value));
         CHILD_CHECK(raw_publish(&wait, 1) == 1);
         CHILD_CHECK(ABI_ENTER_ACCEPTED(raw_enter(0, 0)) == 1);
     }
@@ -207,6 +280,7 @@ GUEST_TEST(a_closed_timer_still_ends_the_wait_that_is_under_way)
 
 GUEST_TEST_SETUP
 {
+    if (child_plays(TEXT("reader"))) peal_exit(play_reader_of_nothing());
     if (child_plays(TEXT("leaver"))) peal_exit(play_leaver());
     running_thread_result started = peal_thread_create(wait_often, 0);
     if (!is_ok(started.status)) return;
