@@ -64,6 +64,28 @@ derivation op_derivation(const struct op *op, enum abi_origin origin);
 op_outcome op_yield_found(struct op *op, struct object *found, uint64_t rights);
 
 /*
+ * Operations that fill a chunk of a provided-buffer pool (ABI_OP_FLAG_POOL) instead of a span of
+ * their own. When such an op starts it calls op_pool_check(). When there is something to put, and
+ * before that is taken from where it waits, op_pool_take() makes a chunk the op's pin; any context,
+ * and locks before LOCK_RANK_BUFFER_POOL may be held. Then it completes with
+ *
+ *     op_done_with(value, ABI_COMPLETION_CHUNK, chunk)
+ *
+ * and the chunk is the program's. A multishot op drops the pin after each op_post(); where that is
+ * not possible (interrupts off) it goes on in a worker. What was taken and not filled after all is
+ * given back with op_pool_give_back(), the pin being the op's still.
+ */
+static inline bool op_uses_pool(const struct op *op)
+{
+    return (op->submission.op_flags & ABI_OP_FLAG_POOL) != 0;
+}
+/* INVALID_ARGUMENT (an offset or a length), INVALID_BUFFER_INDEX, BUFFER_NOT_REGISTERED */
+status op_pool_check(const struct op *op);
+/* WOULD_BLOCK: the pool is empty, or gone. CAPABILITY_REVOKED */
+status op_pool_take(struct op *op, uint32_t *out_chunk);
+void op_pool_give_back(struct op *op, uint32_t chunk);
+
+/*
  * Copies a result struct to the start of the op's span, cut to it. Answers the bytes written, or
  * OUT_OF_MEMORY. OUT_OF_RANGE when the span is shorter than minimum_bytes.
  */

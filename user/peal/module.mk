@@ -4,7 +4,7 @@ USER_FLAGS += -fstack-protector-strong -mstack-protector-guard=global -ffunction
 USER_LIBRARY_SOURCES += \
     user/peal/bytes.c user/peal/calendar.c user/peal/clock.c user/peal/file.c user/peal/format.c \
     user/peal/handle.c user/peal/heap.c user/peal/heap_arena.c user/peal/memory.c \
-    user/peal/mutex.c user/peal/names.c user/peal/output.c user/peal/path.c user/peal/process.c \
+    user/peal/mutex.c user/peal/names.c user/peal/output.c user/peal/path.c user/peal/pool.c user/peal/process.c \
     user/peal/region_table.c user/peal/ring.c user/peal/spawn_block.c user/peal/start.c \
     user/peal/status.c user/peal/system.c user/peal/text.c user/peal/thread.c user/peal/timer.c \
     user/peal/trace.c user/peal/usage.c
