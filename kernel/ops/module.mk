@@ -3,6 +3,8 @@ KERNEL_SOURCES += kernel/ops/basic.c kernel/ops/dispatch.c kernel/ops/entry.c ke
 # With stand-ins for what needs processes and files: tests/support/ops_world.h.
 HOST_SOURCES   += kernel/ops/basic.c kernel/ops/dispatch.c kernel/ops/handles.c kernel/ops/pool.c kernel/ops/stat.c \
                   kernel/ops/stream.c kernel/ops/wait.c
+KERNEL_SOURCES += kernel/ops/explain.c kernel/ops/revoke.c
+HOST_SOURCES   += kernel/ops/explain.c kernel/ops/revoke.c
 HOST_TESTS     += kernel/ops/ops_test.c
 KERNEL_SOURCES += kernel/ops/console.c kernel/ops/power.c
 KERNEL_SOURCES += kernel/ops/file.c

@@ -30,6 +30,11 @@ peal_raw_status peal_raw_restrict(peal_raw_handle handle, uint64_t rights,
         out_handle);
 }
 
+size_result peal_raw_revoke(peal_raw_handle handle)
+{
+    return peal_call(&(struct abi_submission){.op = ABI_OP_REVOKE, .capability = handle});
+}
+
 status peal_raw_stat(peal_raw_handle handle, struct abi_stat *out_stat)
 {
     struct location where;

@@ -10,6 +10,9 @@
  *     bool     X_is_nil(X_ref)
  *     X_result X_dup(X_ref, rights)           a second handle with some of the rights
  *     X_result X_restrict(CONSUMED X_handle, rights)
+ *     size_result X_revoke(X_ref)             takes back every handle derived from it, wherever it
+ *                                             is; when that returns nothing is under way through
+ *                                             any of them. How many there were
  *
  * Context: any thread. What is closed on one thread must not be in use on another.
  */
@@ -28,6 +31,7 @@ peal_raw_status peal_raw_dup(peal_raw_handle handle USES_HANDLE, uint64_t rights
                              peal_raw_handle *out_handle ACQUIRES_HANDLE);
 peal_raw_status peal_raw_restrict(peal_raw_handle handle RELEASES_HANDLE, uint64_t rights,
                                   peal_raw_handle *out_handle ACQUIRES_HANDLE);
+size_result peal_raw_revoke(peal_raw_handle handle USES_HANDLE);
 status peal_raw_stat(peal_raw_handle handle USES_HANDLE, struct abi_stat *out_stat);
 
 static inline status status_of_raw(peal_raw_status code)
@@ -68,6 +72,10 @@ static inline status status_of_raw(peal_raw_status code)
         name##_result result = {0};                                                              \
         result.status = status_of_raw(peal_raw_restrict(handle.raw, rights, &result.value.raw)); \
         return result;                                                                           \
+    }                                                                                            \
+    static inline size_result name##_revoke(name##_ref ref)                                      \
+    {                                                                                            \
+        return peal_raw_revoke(ref.raw);                                                         \
     }                                                                                            \
     static inline status name##_stat(name##_ref ref, struct abi_stat *out_stat)                  \
     {                                                                                            \
