@@ -252,12 +252,12 @@ static int play_leaver(void)
 {
     uint64_t now_ns = peal_clock_now_ns();
     for (uint64_t i = 0; i < 40; i++) {
-        timer_result made = peal_timer_create((struct timer_setting){now_ns + i * 50'000, MS});
+        timer_result made = peal_timer_create((struct timer_setting){now_ns + i * 50'000, 5 * MS});
         CHILD_CHECK(is_ok(made.status));
         struct abi_submission wait = i % 2 == 0 ? wait_for(timer_borrow(&made.value))
                                                 : wait_always(timer_borrow(&made.value));
         CHILD_CHECK(raw_publish(&wait, 1) == 1);
-        CHILD_CHECK(ABI_ENTER_ACCEPTED(raw_enter(0, 0)) == 1);
+        raw_enter(0, 0); /* accepts it, unless what nobody reads fills the ring already */
     }
     return 0;
 }
