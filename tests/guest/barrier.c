@@ -311,8 +311,8 @@ static int play_survivor(void)
     CHILD_CHECK(address != 0);
     uint32_t index = raw_register(handle, READ | WRITE);
     volatile uint8_t *bytes = (volatile uint8_t *)address;
-    for (uint32_t i = 0; i < SHARED_BYTES; i += PAGE)
-        bytes[i] = 1;
+    for (uint32_t page = SHARED_BYTES / PAGE; page-- > 0;)
+        bytes[page * PAGE] = 1; /* the first page last: then the owner may take it back */
     while (is_ok(peal_raw_stat(handle, &stat)))
         peal_yield();
     CHILD_CHECK(peal_raw_stat(handle, &stat).code == STATUS_CAPABILITY_REVOKED);
