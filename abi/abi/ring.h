@@ -67,10 +67,13 @@ static_assert(offsetof(struct abi_submission, args) == 48, "ABI");
  *
  *   LINK          the next submission starts when this one has succeeded; if it fails, the rest of
  *                 the chain completes with INTERRUPTED. A chain ends with the first submission that
- *                 has neither LINK nor HARD_LINK; until that comes it stays open, over any number
- * of enters HARD_LINK     the next submission starts when this one has ended, however DRAIN starts
- * when everything accepted before it has ended, and what comes after it starts when it has ended
- *   SKIP_SUCCESS  success leaves no completion; it is counted in suppressed_total instead
+ *                 has neither LINK nor HARD_LINK (never both); until that comes it stays open, over
+ *                 any number of enters
+ *   HARD_LINK     the next submission starts when this one has ended, however
+ *   DRAIN         starts when everything accepted before it has ended, and what comes after it
+ *                 starts when it has ended. Only the first of a chain can have it
+ *   SKIP_SUCCESS  success leaves no completion; it is counted in suppressed_total instead. Not with
+ *                 MULTISHOT; a success that names a chunk is told all the same
  *   TIMEOUT       cancelled, with TIMED_OUT, when timeout_ms have passed since it was started
  */
 #define ABI_SUBMISSION_LINK         1u
@@ -78,7 +81,7 @@ static_assert(offsetof(struct abi_submission, args) == 48, "ABI");
 #define ABI_SUBMISSION_DRAIN        4u
 #define ABI_SUBMISSION_SKIP_SUCCESS 8u
 #define ABI_SUBMISSION_TIMEOUT      16u
-#define ABI_SUBMISSION_FLAGS_KNOWN  0u
+#define ABI_SUBMISSION_FLAGS_KNOWN  31u
 
 #define ABI_PRIORITY_MAX 7u
 

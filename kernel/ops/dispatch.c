@@ -43,9 +43,8 @@ enum : uint32_t {
 #define HIGH_HALF               0xffffffff00000000ull
 #define UNLESS(condition, bits) ((condition) ? 0ull : (bits))
 
-#define WORD0(BUFFER)                                      \
-    ((uint64_t)(uint8_t)~ABI_SUBMISSION_FLAGS_KNOWN << 8 | \
-     UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, HIGH_HALF))
+#define WORD0(BUFFER) \
+    ((OP_BARE_FORBIDDEN_WORD0 & LOW_HALF) | UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, HIGH_HALF))
 #define WORD4(FIELDS, FLAGS) \
     (UNLESS((FIELDS) & FIELD_SECOND, HIGH_HALF) | (LOW_HALF & ~(uint64_t)(FLAGS)))
 static_assert(offsetof(struct abi_submission, flags) == 1, "word 0");
@@ -77,6 +76,7 @@ static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
         .served = OP_SERVED_##SERVED,                                                        \
         .consumes_capability = HANDLES##_CAPABILITY,                                         \
         .closes_capability = HANDLES_##HANDLES == HANDLES_CLOSES,                            \
+        .is_link_timeout = (number) == ABI_OP_LINK_TIMEOUT,                                  \
         .name = #opname,                                                                     \
     };
 #include <abi/ops.def>

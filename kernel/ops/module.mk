@@ -1,7 +1,7 @@
-KERNEL_SOURCES += kernel/ops/basic.c kernel/ops/dispatch.c kernel/ops/entry.c kernel/ops/handles.c \
+KERNEL_SOURCES += kernel/ops/basic.c kernel/ops/cancel.c kernel/ops/dispatch.c kernel/ops/entry.c kernel/ops/handles.c \
                   kernel/ops/pool.c kernel/ops/stat.c kernel/ops/stream.c kernel/ops/system.c kernel/ops/wait.c
 # With stand-ins for what needs processes and files: tests/support/ops_world.h.
-HOST_SOURCES   += kernel/ops/basic.c kernel/ops/dispatch.c kernel/ops/handles.c kernel/ops/pool.c kernel/ops/stat.c \
+HOST_SOURCES   += kernel/ops/basic.c kernel/ops/cancel.c kernel/ops/dispatch.c kernel/ops/handles.c kernel/ops/pool.c kernel/ops/stat.c \
                   kernel/ops/stream.c kernel/ops/wait.c
 KERNEL_SOURCES += kernel/ops/explain.c kernel/ops/revoke.c
 HOST_SOURCES   += kernel/ops/explain.c kernel/ops/revoke.c

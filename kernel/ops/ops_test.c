@@ -63,7 +63,7 @@ TEST(fields_that_an_operation_does_not_define_are_refused)
     dup.buffer_index = 1;
     CHECK_EQUAL(ABI_STATUS_INVALID_ARGUMENT, error_of(dup));
     dup = on(ABI_OP_DUP, file, ABI_RIGHTS_ALL);
-    dup.flags = 1;
+    dup.flags = ABI_SUBMISSION_FLAGS_KNOWN + 1;
     CHECK_EQUAL(ABI_STATUS_INVALID_ARGUMENT, error_of(dup));
     struct abi_submission open = on(ABI_OP_OPEN, world_give(&world_directory, ABI_RIGHTS_ALL), 0);
     open.op_flags = ABI_OPEN_FLAGS_KNOWN + 1;

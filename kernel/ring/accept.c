@@ -19,6 +19,7 @@
 
 static constexpr uint32_t SUBMISSION_WORDS = sizeof(struct abi_submission) / sizeof(uint64_t);
 static constexpr uint32_t COMPLETION_WORDS = sizeof(struct abi_completion) / sizeof(uint64_t);
+static constexpr uint32_t WORD_TIMEOUT = 4; /* its upper half */
 static constexpr uint32_t WORD_USER_DATA = 5;
 static_assert(offsetof(struct abi_submission, op) == 0, "the low byte of word 0");
 static_assert(offsetof(struct abi_submission, user_data) == WORD_USER_DATA * sizeof(uint64_t), "");
@@ -38,7 +39,8 @@ static op_outcome run_unknown(struct op *op)
     (void)op;
     return op_failed(FAIL(NOT_IMPLEMENTED));
 }
-static const struct op_descriptor unknown_operation = {.handler = run_unknown, .shape = OP_PLAIN};
+static const struct op_descriptor unknown_operation = {
+    .handler = run_unknown, .shape = OP_PLAIN, .forbidden = {OP_FLAGS_WORD0}};
 
 status ring_init(const struct op_descriptor *const rows[RING_OPERATIONS])
 {
@@ -156,16 +158,28 @@ MUST_INLINE uint64_t copy_submission(struct op *op, const uint64_t *entry, uint6
     return forbidden;
 }
 
-/* Apart, so that it does not crowd the registers of the loop around bare operations. */
-[[gnu::noinline]] static op_outcome run_copied(struct op *op, const uint64_t *entry, uint64_t word0,
-                                               const struct op_descriptor *row)
+MUST_INLINE op_outcome run(struct op *op, const struct op_descriptor *row)
 {
-    uint64_t forbidden = copy_submission(op, entry, word0, row);
-    if (unlikely(forbidden != 0)) return op_failed(FAIL(INVALID_ARGUMENT));
     if (row->shape == OP_CLAIMS) return run_with_claims(op, row);
     op_outcome outcome = row->handler(op);
     return is_pending(outcome) ? op_let_go(op) : outcome;
 }
+
+static op_outcome accept_in_order(struct op *op, const struct op_descriptor *row);
+
+/* Apart, so that it does not crowd the registers of the loop around bare operations. Pending: the
+ * op is gone, or its completion is written. */
+[[gnu::noinline]] static op_outcome run_copied(struct op *op, const uint64_t *entry, uint64_t word0,
+                                               const struct op_descriptor *row)
+{
+    uint64_t forbidden = copy_submission(op, entry, word0, row);
+    if (unlikely(forbidden != 0)) return accept_in_order(op, row);
+    return run(op, row);
+}
+
+/* Answered for a submission that must be copied and looked at closely; nothing was done. */
+#define OP_CODE_COPY 0x80000000u
+static_assert((int32_t)OP_CODE_COPY < 0, "counts as pending");
 
 /* What must be zero need not be copied. */
 MUST_INLINE op_outcome run_bare(struct op *op, const uint64_t *entry, uint64_t word0,
@@ -175,7 +189,59 @@ MUST_INLINE op_outcome run_bare(struct op *op, const uint64_t *entry, uint64_t w
 #pragma clang loop unroll(full)
     for (uint32_t i = 1; i < array_count(op->words); i++)
         if (i != WORD_USER_DATA) forbidden |= __atomic_load_n(&entry[i], __ATOMIC_RELAXED);
-    return unlikely(forbidden != 0) ? op_failed(FAIL(INVALID_ARGUMENT)) : row->handler(op);
+    if (unlikely(forbidden != 0)) return (op_outcome){.code = OP_CODE_COPY};
+    return row->handler(op);
+}
+
+/* ---- running in order ---- */
+
+/* All but the flags. */
+static bool fields_are_valid(const struct op *op, const struct op_descriptor *row)
+{
+    uint64_t forbidden = op->words[0] & row->forbidden[0] & ~OP_FLAGS_WORD0;
+    for (uint32_t i = 1; i < array_count(op->words); i++)
+        if (i != WORD_USER_DATA && i != WORD_TIMEOUT) forbidden |= op->words[i] & row->forbidden[i];
+    uint64_t timeout_forbidden = row->forbidden[WORD_TIMEOUT];
+    if ((op->submission.flags & ABI_SUBMISSION_TIMEOUT) != 0) {
+        bool has_second_span = timeout_forbidden >> 32 == 0;
+        if (has_second_span) return false;
+        timeout_forbidden = (uint32_t)timeout_forbidden;
+    }
+    return (forbidden | (op->words[WORD_TIMEOUT] & timeout_forbidden)) == 0;
+}
+
+static op_outcome run_in_order(struct op *op, const struct op_descriptor *row)
+{
+    if (op->is_skipped) return op_failed(FAIL(INTERRUPTED));
+    if (op->is_invalid) return op_failed(FAIL(INVALID_ARGUMENT));
+    if (row->is_link_timeout) return op->has_struck ? op_failed(FAIL(TIMED_OUT)) : op_done(0);
+    return run(op, row);
+}
+
+op_outcome ring_run_held(struct op *op)
+{
+    status cancelled = op_cancel_reason(op);
+    if (!is_ok(cancelled) && !op->is_skipped) return op_failed(cancelled);
+    return run_in_order(op, operations[op->submission.op]);
+}
+
+/* Accepts a submission that is copied and has flags, or something wrong with it, or comes while a
+ * chain is open or a drain waited for. Pending: the op is gone, or its completion is written. */
+[[gnu::noinline]] static op_outcome accept_in_order(struct op *op, const struct op_descriptor *row)
+{
+    struct ring *ring = op->ring;
+    op->is_link_timeout = row->is_link_timeout;
+    op->is_invalid = !fields_are_valid(op, row) || !order_may_have_flags(ring, op);
+    if (order_accept(ring, op)) return op_pending();
+    op_outcome outcome = run_in_order(op, row);
+    if (is_pending(outcome)) return outcome;
+    recorder_finish(&ring->record, op, outcome, ring_written(ring));
+    spin_acquire(&ring->lock);
+    order_ended_in_place_locked(ring, op, op_outcome_status(outcome) != STATUS_OK);
+    ring_complete(ring, op, outcome);
+    ring_show(ring, ring->header);
+    spin_release(&ring->lock);
+    return op_pending();
 }
 
 /* ---- accepting ---- */
@@ -206,6 +272,19 @@ MUST_INLINE bool is_alone(const struct ring *ring)
     spin_release(&ring->lock);
 }
 
+/* What comes next may not simply run. */
+static bool is_ordered(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->is_ordered, memory_order_relaxed);
+}
+
+[[gnu::noinline]] static op_outcome run_ordered(struct op *op, const uint64_t *entry,
+                                                uint64_t word0, const struct op_descriptor *row)
+{
+    (void)copy_submission(op, entry, word0, row);
+    return accept_in_order(op, row);
+}
+
 /* Writes the completion of an op that was copied and did not pend. */
 MUST_INLINE void complete_in_place(struct ring *ring, const struct op *op, op_outcome outcome)
 {
@@ -229,9 +308,9 @@ MUST_INLINE const uint64_t *bare_end(const struct ring *ring, const uint64_t *en
 }
 
 /*
- * Runs bare operations from `entry` on, one at least, while there are some; answers the first entry
- * that is not. The submitter is alone and stays so, since they neither pend nor post: the kernel's
- * own counts need to be right only at the end.
+ * Runs bare operations from `entry` on, while there are some that need not be copied; answers the
+ * first entry that is none. The submitter is alone and stays so, since they neither pend nor post:
+ * the kernel's own counts need to be right only at the end.
  */
 static const uint64_t *accept_bare(struct ring *ring, struct op *op, const uint64_t *entry,
                                    const uint64_t *end)
@@ -242,6 +321,7 @@ static const uint64_t *accept_bare(struct ring *ring, struct op *op, const uint6
     const struct op_descriptor *row = operations[(uint8_t)word0];
     do {
         op_outcome outcome = run_bare(op, entry, word0, row);
+        if (unlikely(is_pending(outcome))) break;
         uint64_t user_data = __atomic_load_n(&entry[WORD_USER_DATA], __ATOMIC_RELAXED);
         completion_fill(words, user_data, outcome);
         words += COMPLETION_WORDS;
@@ -272,10 +352,14 @@ static const uint64_t *accept_run(struct ring *ring, const uint64_t *entry, cons
         uint64_t word0 = __atomic_load_n(entry, __ATOMIC_RELAXED);
         const struct op_descriptor *row = operations[(uint8_t)word0];
         if (row->shape == OP_BARE && is_alone(ring)) {
-            entry = accept_bare(ring, op, entry, end);
-            continue;
+            const uint64_t *stop = accept_bare(ring, op, entry, end);
+            if (likely(stop != entry)) {
+                entry = stop;
+                continue;
+            }
         }
-        op_outcome outcome = run_copied(op, entry, word0, row);
+        op_outcome outcome = is_ordered(ring) ? run_ordered(op, entry, word0, row)
+                                              : run_copied(op, entry, word0, row);
         if (!is_pending(outcome)) complete_in_place(ring, op, outcome);
         entry += SUBMISSION_WORDS;
     } while (entry != end);
@@ -311,20 +395,18 @@ MUST_INLINE uint32_t accept_single(struct ring *ring, struct abi_ring_header *he
     const uint64_t *entry = ring->submission_next;
     uint64_t word0 = __atomic_load_n(entry, __ATOMIC_RELAXED);
     const struct op_descriptor *row = operations[(uint8_t)word0];
-    op_outcome outcome;
-    uint64_t user_data;
-    if (row->shape == OP_BARE) {
-        user_data = __atomic_load_n(&entry[WORD_USER_DATA], __ATOMIC_RELAXED);
-        outcome = run_bare(op, entry, word0, row);
-    } else {
+    op_outcome outcome = {.code = OP_CODE_COPY};
+    uint64_t user_data = __atomic_load_n(&entry[WORD_USER_DATA], __ATOMIC_RELAXED);
+    if (row->shape == OP_BARE) outcome = run_bare(op, entry, word0, row);
+    if (is_pending(outcome)) {
         outcome = run_copied(op, entry, word0, row);
-        if (likely(!is_pending(outcome))) {
-            recorder_finish(&ring->record, op, outcome, ring_written(ring));
-            user_data = op->words[WORD_USER_DATA];
-        }
+        set_next(ring, entry + SUBMISSION_WORDS, position + 1);
+        if (unlikely(is_pending(outcome))) return 1;
+        recorder_finish(&ring->record, op, outcome, ring_written(ring));
+        user_data = op->words[WORD_USER_DATA];
+    } else {
+        set_next(ring, entry + SUBMISSION_WORDS, position + 1);
     }
-    set_next(ring, entry + SUBMISSION_WORDS, position + 1);
-    if (unlikely(is_pending(outcome))) return 1;
     /* Still alone: an op that did not pend let nobody in. */
     ring_write_completion(ring, user_data, outcome);
     ring_show(ring, header);
@@ -407,8 +489,7 @@ ring_acceptance ring_accept(struct ring *ring)
 /* Enough is unread, or nothing is in flight. */
 static bool wait_is_over_locked(const struct ring *ring, uint64_t target) REQUIRES(ring->lock)
 {
-    return ring_written(ring) >= target ||
-           atomic_load_explicit(&ring->pending, memory_order_relaxed) == 0;
+    return ring_written(ring) >= target || ring_in_flight(ring) == 0;
 }
 
 /* Waits until `count` completions are unread or nothing is in flight. TIMED_OUT, INTERRUPTED */

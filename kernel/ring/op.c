@@ -22,13 +22,19 @@
  * hold them up. */
 static struct work_queue *finishers;
 static constexpr uint32_t FINISHER_THREADS_MAX = 2;
+/* Run ops that were held. Handlers do not wait, so a few do for everybody. */
+static struct work_queue *starters;
+static constexpr uint32_t STARTER_THREADS_MAX = 4;
 
 static timer_function limit_passed;
+static void quiet_timer(struct op *op);
+static void finish(struct op *op);
 
 status op_init(void)
 {
     finishers = work_queue_create("finish", FINISHER_THREADS_MAX);
-    return finishers != nullptr ? OK : FAIL(OUT_OF_MEMORY);
+    starters = work_queue_create("start", STARTER_THREADS_MAX);
+    return finishers != nullptr && starters != nullptr ? OK : FAIL(OUT_OF_MEMORY);
 }
 
 void op_create(struct op *op, struct ring *ring)
@@ -36,6 +42,11 @@ void op_create(struct op *op, struct ring *ring)
     op->ring = ring;
     op->capability = nullptr;
     op->pin = (buffer_pin){0};
+    op->is_watching = op->is_pin_watched = false;
+    op->number = 0;
+    op->successor = op->predecessor = op->canceller = nullptr;
+    op->is_link_timeout = op->is_canceller = op->is_behind = op->is_broken = false;
+    list_init(&op->held_link);
     atomic_init(&op->state, OP_FREE);
     timer_init(&op->timer, limit_passed);
 }
@@ -73,9 +84,10 @@ void op_unpin(struct op *op)
 
 static bool state_move(struct op *op, enum op_state from, enum op_state to)
 {
-    /* Release hands over what this party wrote, acquire takes over what the last one did. */
-    return atomic_compare_exchange_strong_explicit(&op->state, &from, to, memory_order_acq_rel,
-                                                   memory_order_acquire);
+    /* Release hands over what this party wrote, acquire takes over what the last one did. Ordered
+     * with the reason for a cancel in one total order: see claim_revoked(). */
+    return atomic_compare_exchange_strong_explicit(&op->state, &from, to, memory_order_seq_cst,
+                                                   memory_order_seq_cst);
 }
 
 [[gnu::noinline]] void ring_fill_rest(uint64_t *words, op_outcome outcome)
@@ -95,8 +107,7 @@ static bool state_move(struct op *op, enum op_state from, enum op_state to)
 static struct thread *take_waiter_locked(struct ring *ring) REQUIRES(ring->lock)
 {
     if (!ring->is_waited_for) return nullptr;
-    bool is_idle = atomic_load_explicit(&ring->pending, memory_order_relaxed) == 0;
-    if (ring_written(ring) < ring->wake_at && !is_idle) return nullptr;
+    if (ring_written(ring) < ring->wake_at && ring_in_flight(ring) != 0) return nullptr;
     ring->is_waited_for = false;
     return wait_queue_take_first(&ring->waiters);
 }
@@ -129,31 +140,95 @@ bool op_post(struct op *op, op_outcome outcome)
     return has_room;
 }
 
-/* Writes the completion and frees the op. Afterwards neither it nor, if this was the last one, the
- * ring may be there. */
-static void publish(struct op *op)
+static work_function run_started;
+
+static void start(struct op *op)
+{
+    work_submit(starters, &op->work, run_started);
+}
+
+/* Those of a list by `next_free`, last first: the order in which they came. */
+static void start_all(struct op *last)
+{
+    struct op *first = nullptr;
+    while (last != nullptr) {
+        struct op *op = last;
+        last = op->next_free;
+        op->next_free = first;
+        first = op;
+    }
+    while (first != nullptr) {
+        struct op *op = first;
+        first = op->next_free;
+        start(op);
+    }
+}
+
+void op_finish_all(struct op *first)
+{
+    while (first != nullptr) {
+        struct op *op = first;
+        first = op->next_free;
+        quiet_timer(op);
+        finish(op);
+    }
+}
+
+/*
+ * Writes the completion and frees the op. Answers the next of its chain, which the caller starts.
+ * Afterwards neither the op nor, if nothing else is in flight, the ring may be there.
+ */
+static struct op *publish(struct op *op)
 {
     struct ring *ring = op->ring;
+    bool has_failed = op_outcome_status(op->outcome) != STATUS_OK;
+    struct op *next = nullptr, *started = nullptr, *ended = nullptr;
     spin_acquire(&ring->lock);
     recorder_add(&ring->record, op, op->outcome, ring_written(ring));
-    ring_write_completion(ring, op->submission.user_data, op->outcome);
+    ring_complete(ring, op, op->outcome);
     ring_show(ring, ring->header);
+    ring_leave_flight(ring, op);
+    if (op->canceller != nullptr) cancel_victim_ended_locked(ring, op, &ended);
+    /* Relaxed: written under the lock. */
+    if (op->successor != nullptr || atomic_load_explicit(&ring->is_ordered, memory_order_relaxed))
+        next = order_ended_locked(ring, op, has_failed, &started);
+    op->is_link_timeout = false;
     atomic_store_explicit(&op->state, OP_FREE, memory_order_relaxed);
     op->next_free = ring->free_first;
     ring->free_first = op;
-    /* Release: whoever finds 0 without the lock finds the rest of this done. */
-    uint32_t others = atomic_load_explicit(&ring->pending, memory_order_relaxed) - 1;
-    atomic_store_explicit(&ring->pending, others, memory_order_release);
     struct thread *waiter = take_waiter_locked(ring);
     spin_release(&ring->lock);
     wake(waiter);
+    /* All of these are in flight, and keep the ring. */
+    start_all(started);
+    op_finish_all(ended);
+    return next;
+}
+
+static void publish_and_go_on(struct op *op)
+{
+    struct op *next = publish(op);
+    if (next != nullptr) start(next);
+}
+
+static void run_started(struct work *work)
+{
+    struct op *op = container_of(work, struct op, work);
+    while (op != nullptr) {
+        quiet_timer(op); /* of a LINK_TIMEOUT */
+        op_outcome outcome = ring_run_held(op);
+        if (outcome.code == OP_CODE_PENDING) return;
+        op->outcome = outcome;
+        op = publish(op);
+        scheduler_preempt_point();
+    }
 }
 
 static void finish_on_worker(struct work *work)
 {
     struct op *op = container_of(work, struct op, work);
     op_unpin(op);
-    publish(op);
+    publish_and_go_on(op);
 }
 
 /* Makes sure that the timer's function will not look at the op any more. */
@@ -163,15 +238,75 @@ static void quiet_timer(struct op *op)
     if (!timer_cancel(&op->timer)) timer_wait_idle(&op->timer);
 }
 
+/* ---- what it acts through may be taken back ---- */
+
+/* The first reason counts. Sequentially consistent for op_cancel_reason(): a source's lock orders
+ * it against what cancel finds. */
+static void note_reason(struct op *op, status why)
+{
+    enum status_code none = STATUS_OK;
+    atomic_compare_exchange_strong(&op->cancel_reason, &none, why.code);
+}
+
+/* Under the lock of the capability's users. Leaves the reason before it looks at the state, as
+ * op_let_go() changes the state before it looks for a reason. */
+static void *claim_revoked(struct op *op)
+{
+    note_reason(op, FAIL(CAPABILITY_REVOKED));
+    return state_move(op, OP_PENDING, OP_CANCELLING) ? op : nullptr;
+}
+
+static void *claim_by_capability(struct capability_user *user)
+{
+    return claim_revoked(container_of(user, struct op, capability_user));
+}
+
+static void *claim_by_pin(struct capability_user *user)
+{
+    return claim_revoked(container_of(user, struct op, pin_user));
+}
+
+static void stop_revoked(void *claimed)
+{
+    op_cancel_claimed((struct op_claim){.parked = claimed}, FAIL(CAPABILITY_REVOKED));
+}
+
+static const struct capability_user_type by_capability = {claim_by_capability, stop_revoked};
+static const struct capability_user_type by_pin = {claim_by_pin, stop_revoked};
+
+/* Before it pends. */
+static void watch(struct op *op)
+{
+    op->is_watching = op->capability != nullptr;
+    op->is_pin_watched = op->pin.capability != nullptr;
+    bool is_there = true;
+    if (op->is_watching)
+        is_there = capability_user_enter(op->capability, &op->capability_user, &by_capability);
+    if (op->is_pin_watched)
+        is_there &= capability_user_enter(op->pin.capability, &op->pin_user, &by_pin);
+    if (!is_there) note_reason(op, FAIL(CAPABILITY_REVOKED));
+}
+
+/* Afterwards no revocation is about to look at the op. */
+static void unwatch(struct op *op)
+{
+    if (op->is_watching) capability_user_leave(op->capability, &op->capability_user);
+    if (op->is_pin_watched) capability_user_leave(op->pin.capability, &op->pin_user);
+    op->is_watching = op->is_pin_watched = false;
+}
+
+/* ---- the end ---- */
+
 static void finish(struct op *op)
 {
+    unwatch(op);
     bool has_pins = op->pin.buffer != nullptr || op->capability != nullptr;
     if (has_pins && !interrupts_are_enabled()) {
         work_submit(finishers, &op->work, finish_on_worker);
         return;
     }
     op_unpin(op);
-    publish(op);
+    publish_and_go_on(op);
 }
 
 void op_complete(struct op *op, op_outcome outcome)
@@ -185,28 +320,74 @@ void op_complete(struct op *op, op_outcome outcome)
     finish(op);
 }
 
-/* Runs cancel(). True: the op was completed meanwhile, and the caller must finish it. */
+/* Calls the cancel function of an op that is CANCELLING. True: the op was completed meanwhile, and
+ * the caller must finish it. */
 static bool cancel(struct op *op, status why)
 {
-    if (!state_move(op, OP_PENDING, OP_CANCELLING)) return false;
-    /* Sequentially consistent for op_cancel_reason(): the source's lock orders it against what
-     * cancel finds. */
-    atomic_store(&op->cancel_reason, why.code);
     if (op->cancel != nullptr) op->cancel(op, why);
     return !state_move(op, OP_CANCELLING, OP_PENDING);
+}
+
+struct op_claim op_claim_locked(struct ring *ring, struct op *op, status why)
+{
+    struct op_claim claim = {0};
+    /* Acquire: of what its handler left, as in state_move(). */
+    switch (atomic_load_explicit(&op->state, memory_order_acquire)) {
+    case OP_HELD:
+        note_reason(op, why);
+        order_take_out_locked(ring, op, &claim.started);
+        break;
+    case OP_RUNNING: /* on a worker; op_let_go() will see it */
+        note_reason(op, why);
+        break;
+    case OP_PENDING:
+        if (!state_move(op, OP_PENDING, OP_CANCELLING)) break;
+        note_reason(op, why);
+        claim.parked = op;
+        break;
+    case OP_FREE:
+    case OP_CANCELLING:
+    case OP_FINISHED: /* it ends already */
+        break;
+    }
+    return claim;
+}
+
+void op_cancel_claimed(struct op_claim claim, status why)
+{
+    struct op *op = claim.parked;
+    if (op != nullptr && cancel(op, why)) {
+        quiet_timer(op);
+        finish(op);
+    }
+    start_all(claim.started);
+}
+
+/* A LINK_TIMEOUT is held as long as what it guards has not ended. */
+static void strike(struct op *op)
+{
+    struct ring *ring = op->ring;
+    struct op_claim claim = {0};
+    spin_acquire(&ring->lock);
+    bool is_held = atomic_load_explicit(&op->state, memory_order_relaxed) == OP_HELD;
+    if (is_held) {
+        op->has_struck = true;
+        claim = op_claim_locked(ring, op->predecessor, FAIL(TIMED_OUT));
+    }
+    spin_release(&ring->lock);
+    op_cancel_claimed(claim, FAIL(TIMED_OUT));
 }
 
 static void limit_passed(struct timer *timer)
 {
     struct op *op = container_of(timer, struct op, timer);
+    if (op->is_link_timeout) {
+        strike(op);
+        return;
+    }
+    if (!state_move(op, OP_PENDING, OP_CANCELLING)) return;
+    note_reason(op, FAIL(TIMED_OUT));
     if (cancel(op, FAIL(TIMED_OUT))) finish(op);
-}
-
-void op_interrupt(struct op *op)
-{
-    if (!cancel(op, FAIL(INTERRUPTED))) return;
-    quiet_timer(op);
-    finish(op);
 }
 
 status op_cancel_reason(const struct op *op)
@@ -214,7 +395,7 @@ status op_cancel_reason(const struct op *op)
     return (status){atomic_load(&op->cancel_reason)};
 }
 
-op_outcome op_park(struct op *op, op_cancel *cancel_function, deadline limit)
+op_outcome op_park(struct op *op, op_cancel_function *cancel_function, deadline limit)
 {
     op->cancel = cancel_function;
     op->limit_ns = limit.at_ns;
@@ -237,33 +418,50 @@ op_outcome op_defer(struct op *op, op_handler *function)
     return op_pending();
 }
 
+static void limit_by_timeout(struct op *op)
+{
+    if ((op->submission.flags & ABI_SUBMISSION_TIMEOUT) == 0) return;
+    uint64_t limit_ns = deadline_in_ms(op->submission.timeout_ms).at_ns;
+    if (limit_ns < op->limit_ns) op->limit_ns = limit_ns;
+}
+
+/* The submitter's: the op is in flight, and another takes its place. */
+static void enter_flight_locked(struct ring *ring, struct op *op) REQUIRES(ring->lock)
+{
+    ring_enter_flight(ring, op);
+    /* What was written without the lock; from here on others may write. */
+    ring_show(ring, ring->header);
+    if (op->submission.flags != 0 || ring->chain.is_open) order_pends_locked(ring, op);
+    ring->current = ring_take_free_locked(ring);
+    if (ring->current != nullptr) op_start(ring->current);
+}
+
 op_outcome op_let_go(struct op *op)
 {
     struct ring *ring = op->ring;
+    bool was_in_flight = op->number != 0; /* on a worker */
+    limit_by_timeout(op);
+    watch(op);
     bool has_limit = op->limit_ns != UINT64_MAX;
     if (has_limit) timer_wait_idle(&op->timer); /* of the op's previous use */
 
     spin_acquire(&ring->lock);
-    uint32_t others = atomic_load_explicit(&ring->pending, memory_order_relaxed);
-    atomic_store_explicit(&ring->pending, others + 1, memory_order_relaxed);
-    ring_show(ring,
-              ring->header); /* what was written without the lock; from here on others may write */
     /* Armed here, so it fires on this processor, and not before the lock is released. */
     if (has_limit) timer_arm(&op->timer, (deadline){op->limit_ns});
     bool is_gone = state_move(op, OP_RUNNING, OP_PENDING);
-    if (is_gone)
-        ring->current = ring_take_free_locked(ring);
-    else
-        atomic_store_explicit(&ring->pending, others, memory_order_relaxed);
+    if (is_gone && !was_in_flight) enter_flight_locked(ring, op);
+    /* While it ran; whoever ends it now waits for the lock, so it is still there. */
+    status cancelled = is_gone ? op_cancel_reason(op) : OK;
+    bool is_claimed = !is_ok(cancelled) && state_move(op, OP_PENDING, OP_CANCELLING);
     spin_release(&ring->lock);
-    if (is_gone) {
-        if (ring->current != nullptr) op_start(ring->current);
-        return op_pending();
+    if (!is_gone) {
+        quiet_timer(op);
+        unwatch(op);
+        op_start(op);
+        return op->outcome;
     }
-
-    quiet_timer(op);
-    op_start(op);
-    return op->outcome;
+    if (is_claimed) op_cancel_claimed((struct op_claim){.parked = op}, cancelled);
+    return op_pending();
 }
 
 op_outcome op_yield_handle(struct op *op, CONSUMED struct capability *capability)

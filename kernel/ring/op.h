@@ -108,7 +108,7 @@ static inline op_outcome op_result(status outcome, uint64_t value)
 typedef op_outcome op_handler(struct op *op);
 
 /* Takes a parked op back; see above. Any context, no spin lock held. */
-typedef void op_cancel(struct op *op, status why);
+typedef void op_cancel_function(struct op *op, status why);
 
 enum op_buffer_use : uint8_t {
     OP_BUFFER_NONE,
@@ -151,13 +151,20 @@ struct op_descriptor {
      * answers. */
     bool consumes_capability;
     bool closes_capability; /* the same, and a revoked one, too: then the op has none */
-    const char *name;       /* a literal, for people */
+    bool is_link_timeout; /* guards the submission before it: the ring does it, there is no handler
+                           */
+    const char *name;     /* a literal, for people */
 };
 /* What a BARE operation forbids: all but its number, its priority and the user data. */
-#define OP_BARE_FORBIDDEN_WORD0 0xffffffff0000ff00ull
+#define OP_BARE_FORBIDDEN_WORD0 0xfffffffffff8ff00ull
+static_assert(((uint64_t)ABI_PRIORITY_MAX << 16 & OP_BARE_FORBIDDEN_WORD0) == 0 &&
+              ((uint64_t)(ABI_PRIORITY_MAX + 1) << 16 & OP_BARE_FORBIDDEN_WORD0) != 0);
+/* Flags are forbidden in all rows: a submission with some goes a way of its own. */
+#define OP_FLAGS_WORD0 0x000000000000ff00ull
 
 enum op_state : uint32_t {
     OP_FREE,
+    OP_HELD,
     OP_RUNNING,
     OP_PENDING,
     OP_CANCELLING,
@@ -182,14 +189,35 @@ struct op {
     /* The ring layer's. */
     _Atomic(enum op_state) state; /* release into PENDING and FINISHED, acquire out of them */
     _Atomic(enum status_code) cancel_reason;
-    op_cancel *cancel; /* written while RUNNING */
-    uint64_t limit_ns; /* written while RUNNING; UINT64_MAX: no timer */
+    op_cancel_function *cancel; /* written while RUNNING */
+    uint64_t limit_ns;          /* written while RUNNING; UINT64_MAX: no timer */
     struct timer timer;
     struct work work;
     op_handler *deferred;
     op_outcome outcome;        /* from op_complete() until the completion is written */
     struct op *next_free;      /* guarded by the ring's lock */
     struct op_lineage lineage; /* for the flight recorder */
+
+    /* While it pends: told when what it acts through is taken back. Owned by whoever lets the op go
+     * and by whoever finishes it. */
+    struct capability_user capability_user, pin_user;
+    bool is_watching, is_pin_watched;
+
+    /* For submissions with flags: written by the submitter before the op is in flight. */
+    bool is_invalid;      /* fields or flags: it ends with INVALID_ARGUMENT when its turn comes */
+    bool is_link_timeout; /* what it is */
+
+    /* Guarded by the ring's lock, while the op is in flight. */
+    uint64_t number;        /* ascends in order of acceptance; 0: not in flight */
+    struct op *successor;   /* next of the chain, held until this one has ended */
+    struct op *predecessor; /* the op whose successor this one is */
+    struct list held_link;  /* in ring->held */
+    struct op *canceller;   /* to be told when this one has ended */
+    bool is_canceller;      /* waits for its victims, and cannot be cancelled itself */
+    bool is_behind;         /* in ring->held, or hanging on one there */
+    bool is_broken;         /* something linked softly has failed in front of it */
+    bool is_skipped;        /* it ends with INTERRUPTED instead of running, for that */
+    bool has_struck;        /* LINK_TIMEOUT: it cancelled what it guards */
 
     /* Of whoever has the op while it pends: an end_watch, a console_wait, ... The ring layer does
      * not touch it. */
@@ -260,7 +288,7 @@ op_outcome op_defer(struct op *op, op_handler *function);
  * For `return op_park(...)` in a handler that has handed the op to a source; see above. `limit` may
  * be in the past or never.
  */
-op_outcome op_park(struct op *op, op_cancel *cancel, deadline limit);
+op_outcome op_park(struct op *op, op_cancel_function *cancel, deadline limit);
 
 /*
  * OK, or why the op has been cancelled. For a source that put the op back into its list, and for
@@ -268,6 +296,17 @@ op_outcome op_park(struct op *op, op_cancel *cancel, deadline limit);
  * any context.
  */
 status op_cancel_reason(const struct op *op);
+
+/*
+ * For CANCEL and its like, from a handler: cancels others of the ring that are in flight, with
+ * INTERRUPTED, and ends when they have ended, with how many they were. Neither the op itself nor
+ * others of its kind that have begun are among them. `all`, or the one accepted first. NOT_FOUND
+ */
+enum op_match : uint8_t {
+    OP_MATCH_USER_DATA,
+    OP_MATCH_HANDLE, /* ops that take a handle */
+};
+op_outcome op_cancel_others(struct op *op, enum op_match match, uint64_t key, bool all);
 
 /* Inserts the capability (consumed) into the process's table: the usual end of an operation that
  * yields a handle. */

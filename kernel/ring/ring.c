@@ -27,6 +27,50 @@ static struct ring_counts ended_counts GUARDED_BY(rings_lock);
 
 /* ---- ops ---- */
 
+/* In flight are at most as many as there are completion slots; so every other bit is free. */
+static uint64_t set_bits(const struct ring *ring)
+{
+    return 2ull * ring->completion_entries;
+}
+
+void ring_enter_flight(struct ring *ring, struct op *op)
+{
+    uint64_t number = ring->number_last;
+    uint64_t bit;
+    do
+        bit = ++number % set_bits(ring);
+    while ((ring->in_flight_set[bit / 64] >> bit % 64 & 1) != 0);
+    ring->in_flight_set[bit / 64] |= 1ull << bit % 64;
+    ring->number_last = number;
+    op->number = number;
+    uint32_t pending = atomic_load_explicit(&ring->pending, memory_order_relaxed);
+    atomic_store_explicit(&ring->pending, pending + 1, memory_order_relaxed);
+}
+
+void ring_leave_flight(struct ring *ring, struct op *op)
+{
+    uint64_t bit = op->number % set_bits(ring);
+    ASSERT(op->number != 0 && (ring->in_flight_set[bit / 64] >> bit % 64 & 1) != 0);
+    ring->in_flight_set[bit / 64] &= ~(1ull << bit % 64);
+    op->number = 0;
+    uint32_t pending = atomic_load_explicit(&ring->pending, memory_order_relaxed);
+    /* Release: whoever finds 0 without the lock finds the rest of this done. */
+    atomic_store_explicit(&ring->pending, pending - 1, memory_order_release);
+}
+
+void ring_complete(struct ring *ring, const struct op *op, op_outcome outcome)
+{
+    bool is_wanted = (op->submission.flags & ABI_SUBMISSION_SKIP_SUCCESS) == 0;
+    if (is_wanted || outcome.code != STATUS_OK) {
+        ring_write_completion(ring, op->submission.user_data, outcome);
+        return;
+    }
+    uint64_t suppressed = atomic_load_explicit(&ring->suppressed, memory_order_relaxed) + 1;
+    atomic_store_explicit(&ring->suppressed, suppressed, memory_order_relaxed);
+    ring->extra--;
+    ring->header->suppressed_total = suppressed;
+}
+
 struct op *ring_take_free(struct ring *ring)
 {
     spin_acquire(&ring->lock);
@@ -110,10 +154,17 @@ static void describe(struct ring *ring, const struct ring_layout *layout)
     header->completions_offset_bytes = layout->completions_offset_bytes;
 }
 
-static uint64_t ring_bytes(const struct ring_layout *layout)
+static uint64_t page_count(const struct ring_layout *layout)
 {
-    uint64_t pages = (layout->total_bytes - layout->submissions_offset_bytes) / ABI_PAGE_BYTES;
-    return sizeof(struct ring) + pages * sizeof(uint8_t *);
+    return (layout->total_bytes - layout->submissions_offset_bytes) / ABI_PAGE_BYTES;
+}
+
+/* The ring, where its pages are, and the set of what is in flight. */
+static uint64_t ring_bytes(const struct ring_layout *layout, uint32_t entries)
+{
+    uint64_t set_words = round_up(4ull * entries, 64) / 64;
+    return sizeof(struct ring) + page_count(layout) * sizeof(uint8_t *) +
+           set_words * sizeof(uint64_t);
 }
 
 /* Gives back what the ring has, however far its creation came. */
@@ -130,14 +181,15 @@ static void dismantle(struct ring *ring)
     }
     if (ring->memory != nullptr) buffer_put(ring->memory);
     struct ring_layout layout = lay_out(ring->submission_entries);
-    memory_quota_uncharge(ring->quota, ring_bytes(&layout));
+    memory_quota_uncharge(ring->quota, ring_bytes(&layout, ring->submission_entries));
     if (ring->quota != nullptr) memory_quota_put(ring->quota);
     heap_give(ring);
 }
 
-static ring_result ring_take(struct memory_quota *quota, const struct ring_layout *layout)
+static ring_result ring_take(struct memory_quota *quota, const struct ring_layout *layout,
+                             uint32_t entries)
 {
-    uint64_t bytes = ring_bytes(layout);
+    uint64_t bytes = ring_bytes(layout, entries);
     TRY_AS(ring_result, memory_quota_charge(quota, bytes));
     struct ring *ring = heap_take_zeroed(bytes);
     if (ring == nullptr) {
@@ -147,6 +199,7 @@ static ring_result ring_take(struct memory_quota *quota, const struct ring_layou
     if (quota != nullptr) memory_quota_get(quota);
     ring->quota = quota;
     ring->submission_pages = (uint8_t **)(ring + 1);
+    ring->in_flight_set = (uint64_t *)(void *)(ring->submission_pages + page_count(layout));
     return (ring_result){.value = ring};
 }
 
@@ -175,7 +228,7 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
         return (ring_result){.status = FAIL(OUT_OF_RANGE)};
 
     struct ring_layout layout = lay_out(entries);
-    ring_result made = ring_take(quota, &layout);
+    ring_result made = ring_take(quota, &layout, entries);
     TRY_AS(ring_result, made.status);
     struct ring *ring = made.value;
     ring->environment = *environment;
@@ -188,6 +241,8 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
     ring->completion_run_mask = min_of(completion_bytes, PAGE_BYTES) - 1;
     spin_lock_init(&ring->lock, LOCK_RANK_RING);
     wait_queue_init(&ring->waiters);
+    list_init(&ring->held);
+    list_init(&ring->cancellers);
     status furnished = ring_furnish(ring, &layout);
     if (!is_ok(furnished)) {
         dismantle(ring);
@@ -213,8 +268,14 @@ struct recorder *ring_recorder(struct ring *ring)
 void ring_interrupt_all(struct ring *ring)
 {
     for (struct op_chunk *chunk = ring->chunks; chunk != nullptr; chunk = chunk->next)
-        for (uint32_t i = 0; i < RING_OPS_PER_CHUNK; i++)
-            op_interrupt(&chunk->ops[i]);
+        for (uint32_t i = 0; i < RING_OPS_PER_CHUNK; i++) {
+            struct op *op = &chunk->ops[i];
+            spin_acquire(&ring->lock);
+            struct op_claim claim = {0};
+            if (op->number != 0) claim = op_claim_locked(ring, op, FAIL(INTERRUPTED));
+            spin_release(&ring->lock);
+            op_cancel_claimed(claim, FAIL(INTERRUPTED));
+        }
 }
 
 void ring_close(struct ring *ring)
@@ -222,7 +283,7 @@ void ring_close(struct ring *ring)
     ring_interrupt_all(ring);
 
     spin_acquire(&ring->lock);
-    while (atomic_load_explicit(&ring->pending, memory_order_relaxed) != 0) {
+    while (ring_in_flight(ring) != 0) {
         ring->is_waited_for = true;
         ring->wake_at = 0; /* look after each */
         ignore_status(wait_queue_sleep(&ring->waiters, &ring->lock, deadline_never(), false));
@@ -254,7 +315,7 @@ static void add_counts(struct ring_counts *sum, struct ring_counts more)
 
 void ring_destroy(struct ring *ring)
 {
-    ASSERT(atomic_load_explicit(&ring->pending, memory_order_acquire) == 0);
+    ASSERT(ring_in_flight(ring) == 0);
     struct ring_counts counts = counts_of(ring);
     ASSERT(counts.accepted == counts.completed + counts.suppressed);
     spin_acquire(&rings_lock);

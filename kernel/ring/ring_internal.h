@@ -17,6 +17,18 @@ struct op_chunk {
     struct op ops[RING_OPS_PER_CHUNK];
 };
 
+/* Where the next submission belongs. `is_open` and `ends_with_timeout` change only when the
+ * submitter says so. */
+struct chain {
+    bool is_open;
+    bool ends_with_timeout; /* with a LINK_TIMEOUT, behind which no other can stand */
+    struct op *last;        /* in flight, held perhaps; nullptr: it has ended, and so: */
+    bool is_broken;         /* something linked softly has failed */
+    bool is_skipped;        /* before the last member */
+};
+
+#define RING_CHAIN_OPEN (1u << 31)
+
 struct ring {
     /* Fixed at creation. */
     struct abi_ring_header *header; /* shared memory, in the direct map, as the pages below */
@@ -44,10 +56,11 @@ struct ring {
     _Atomic uint64_t entered; /* written by the ring's thread, a statistic */
 
     /*
-     * Ops in state PENDING, CANCELLING or FINISHED, raised by the submitter before an op gets
-     * there, lowered when its completion has been written; both under the lock. While it is 0
-     * nobody but the submitter touches what follows, and that needs no lock. Acquire where 0 is
-     * concluded from: pairs with the lowering.
+     * How many ops are in flight, that is HELD, PENDING, CANCELLING, FINISHED or RUNNING on a
+     * worker; and RING_CHAIN_OPEN, which keeps the submitter from thinking itself alone. The count
+     * is raised by the submitter before an op gets there, lowered when its completion has been
+     * written; both under the lock. While it is 0 nobody but the submitter touches what follows,
+     * and that needs no lock. Acquire where 0 is concluded from: pairs with the lowering.
      */
     _Atomic uint32_t pending;
     /* Relaxed: ordered by the lock, or by `pending`. */
@@ -60,6 +73,20 @@ struct ring {
 
     spin_lock lock; /* LOCK_RANK_RING */
     struct op *free_first GUARDED_BY(lock);
+    uint64_t number_last GUARDED_BY(lock); /* of an op in flight */
+    uint64_t *in_flight_set; /* a bit for each, by number modulo its size; guarded like that */
+
+    /* order.c */
+    struct chain chain GUARDED_BY(lock);
+    struct list held GUARDED_BY(lock); /* first members of chains, behind a drain */
+    uint32_t behind GUARDED_BY(lock);  /* ops in flight that are in `held` or hang on some there */
+    struct op *draining GUARDED_BY(lock); /* a DRAIN that runs */
+    /* A chain is open or a drain waited for. Set by the submitter; relaxed: who clears it has the
+     * lock, under which it is looked at again. */
+    _Atomic bool is_ordered;
+
+    struct list cancellers GUARDED_BY(lock); /* ops that cancel others, in order: cancel.c */
+
     bool is_waited_for GUARDED_BY(lock);
     uint64_t wake_at GUARDED_BY(lock); /* wake the ring's thread when `written` gets here */
     struct wait_queue waiters GUARDED_BY(lock);
@@ -78,6 +105,11 @@ static inline uint64_t ring_written(const struct ring *ring)
 static inline uint64_t ring_reaped(const struct ring *ring)
 {
     return atomic_load_explicit(&ring->reaped, memory_order_relaxed);
+}
+
+static inline uint32_t ring_in_flight(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->pending, memory_order_relaxed) & ~RING_CHAIN_OPEN;
 }
 
 static inline const uint64_t *ring_submission_at(const struct ring *ring, uint64_t position)
@@ -111,6 +143,11 @@ MUST_INLINE uint64_t ring_room(struct ring *ring, const struct abi_ring_header *
     atomic_store_explicit(&ring->reaped, reaped, memory_order_relaxed);
     return ring->completion_entries - (ring_accepted(ring) + ring->extra - reaped);
 }
+
+/* Counts an op as in flight and gives it a number. */
+void ring_enter_flight(struct ring *ring, struct op *op) REQUIRES(ring->lock);
+/* The op's final completion was written or suppressed: stops the kernel if that is its second. */
+void ring_leave_flight(struct ring *ring, struct op *op) REQUIRES(ring->lock);
 
 /* nullptr: none is free. */
 struct op *ring_take_free(struct ring *ring);
@@ -177,6 +214,9 @@ static inline void ring_count_more(struct ring *ring)
     ring->header->more_total = more;
 }
 
+/* Leaves the final completion of an op, or nothing if that is wanted. Under the lock. */
+void ring_complete(struct ring *ring, const struct op *op, op_outcome outcome);
+
 /* Publishes the completions written so far. */
 static inline void ring_show(struct ring *ring, struct abi_ring_header *header)
 {
@@ -185,6 +225,39 @@ static inline void ring_show(struct ring *ring, struct abi_ring_header *header)
     /* Pairs with the program's acquire: it finds the entries behind the tail filled. */
     __atomic_store_n(&header->completion_tail, (uint32_t)written, __ATOMIC_RELEASE);
 }
+
+/* accept.c */
+
+/* Runs an op that was held, or tells why it does not run. Pending: it was let go. */
+op_outcome ring_run_held(struct op *op);
+
+/* order.c */
+
+/* Whether the flags of a submission, `words` copied, go together and may stand where they are. */
+bool order_may_have_flags(const struct ring *ring, const struct op *op);
+/* Decides whether a submission may run now. True: it is held, and ring->current is another op.
+ * The submitter. */
+bool order_accept(struct ring *ring, struct op *op);
+/* The op just accepted pends, or has ended. */
+void order_pends_locked(struct ring *ring, struct op *op) REQUIRES(ring->lock);
+void order_ended_in_place_locked(struct ring *ring, struct op *op, bool has_failed)
+    REQUIRES(ring->lock);
+/*
+ * An op that was in flight, and is not any more, has ended. Answers the next of its chain, RUNNING,
+ * or nullptr. Others that may start now are pushed to *in_out_started, by `next_free`.
+ */
+struct op *order_ended_locked(struct ring *ring, struct op *op, bool has_failed,
+                              struct op **in_out_started) REQUIRES(ring->lock);
+/* A HELD op is to end now, with those that cannot run without it: it is pushed to *in_out_started,
+ * too. */
+void order_take_out_locked(struct ring *ring, struct op *op, struct op **in_out_started)
+    REQUIRES(ring->lock);
+
+/* cancel.c */
+
+/* A victim has ended: pushes cancellers that may end now to *in_out_ended, by `next_free`. */
+void cancel_victim_ended_locked(struct ring *ring, struct op *victim, struct op **in_out_ended)
+    REQUIRES(ring->lock);
 
 /* ring.c */
 
@@ -202,11 +275,21 @@ void op_start(struct op *op);
 /* Drops what the op pins. Task context. */
 void op_unpin(struct op *op);
 /*
- * Its handler answered pending: lets the op go, makes a free one the ring's current op in its place
- * and answers pending too; or, when it has been completed already, answers what with. Then, and
- * only then, the op is still the caller's.
+ * Its handler answered pending: lets the op go and answers pending too; if it was the submitter's
+ * current op, a free one takes its place. Or, when the op has been completed already, answers what
+ * with. Then, and only then, it is still the caller's.
  */
 op_outcome op_let_go(struct op *op);
-/* The ring closes: calls the op's cancel function if it is parked, and tells it to give up in any
- * case. */
-void op_interrupt(struct op *op);
+/*
+ * Cancelling an op in flight, in two steps: under the lock what it is doing is found out and `why`
+ * noted; then, without it, what is to be done about that is done.
+ */
+struct op_claim {
+    struct op *parked;  /* is CANCELLING: its cancel function is to be called */
+    struct op *started; /* held ones that have been taken out or released, by `next_free` */
+};
+struct op_claim op_claim_locked(struct ring *ring, struct op *op, status why) REQUIRES(ring->lock);
+void op_cancel_claimed(struct op_claim claim, status why);
+
+/* Ends ops that are nobody's any more, their outcome set: by `next_free`. Any context. */
+void op_finish_all(struct op *first);

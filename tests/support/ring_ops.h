@@ -10,17 +10,20 @@
 
 enum {
     NOP,
-    ECHO,        /* value: ARG0 */
-    PARK,        /* until completed by the test, or deadline ARG0 */
-    EARLY,       /* completed before the handler returns; fails when ARG0 is not zero */
-    DEFER,       /* value: ARG0, from a worker */
-    SPAN,        /* value: length of the span; needs a file with READ */
-    PARK_SPAN,   /* as PARK, pinning a file and a span */
-    CONSUME,     /* consumes the handle; fails */
-    LATE,        /* parks from a worker's point of view: never cancelled, ends after a turn */
-    POST,        /* posts ARG0 events before its handler returns, then parks; multishot */
-    SERVED,      /* as SPAN, which a server would do */
-    KERNEL_ONLY, /* as SPAN, which a server cannot do */
+    ECHO,      /* value: ARG0 */
+    PARK,      /* until completed by the test, or deadline ARG0 */
+    EARLY,     /* completed before the handler returns; fails when ARG0 is not zero */
+    DEFER,     /* value: ARG0, from a worker */
+    SPAN,      /* value: length of the span; needs a file with READ */
+    PARK_SPAN, /* as PARK, pinning a file and a span */
+    CONSUME,   /* consumes the handle; fails */
+    LATE,      /* parks from a worker's point of view: never cancelled, ends after a turn */
+    POST,      /* posts ARG0 events before its handler returns, then parks; multishot */
+    SERVED,    /* as SPAN, which a server would do */
+    CANCEL,    /* user data ARG0, of all if ARG1 is not zero */
+    CANCEL_HANDLE,
+    LINK_TIMEOUT, /* at ARG0 */
+    KERNEL_ONLY,  /* as SPAN, which a server cannot do */
 };
 
 /* A source of events: ops that wait, in order. */
@@ -130,7 +133,7 @@ static op_outcome run_post(struct op *op)
     source_add(op);
     return op_park(op, cancel_wait, deadline_never());
 }
-static bool source_post(uint64_t value)
+[[maybe_unused]] static bool source_post(uint64_t value)
 {
     struct op *op = source_take();
     if (op == nullptr) return false;
@@ -147,7 +150,7 @@ static bool source_post(uint64_t value)
 #define SPAN_ROW                                                                 \
     .shape = OP_CLAIMS, .buffer_use = OP_BUFFER_IN, .kinds = ABI_KIND_BIT(FILE), \
     .rights = ABI_RIGHT_READ,                                                    \
-    .forbidden = {0xff00, 0, UINT64_MAX, 0, UINT64_MAX, 0, 0, UINT64_MAX}
+    .forbidden = {0xfff8ff00, 0, UINT64_MAX, 0, UINT64_MAX, 0, 0, UINT64_MAX}
 #define PLAIN_ROW      \
     .shape = OP_PLAIN, \
     .forbidden = {     \
@@ -174,11 +177,39 @@ static const struct op_descriptor served_row = {
     .handler = run_span, .served = OP_SERVED_FORWARDED, SPAN_ROW};
 static const struct op_descriptor kernel_only_row = {
     .handler = run_span, .served = OP_SERVED_KERNEL, SPAN_ROW};
+static op_outcome run_cancel(struct op *op)
+{
+    return op_cancel_others(op, OP_MATCH_USER_DATA, op->submission.args[0],
+                            op->submission.args[1] != 0);
+}
+static op_outcome run_cancel_handle(struct op *op)
+{
+    return op_cancel_others(op, OP_MATCH_HANDLE, op->submission.capability, true);
+}
+static op_outcome run_link_timeout(struct op *op)
+{
+    (void)op;
+    return op_failed(FAIL(INVALID_ARGUMENT));
+}
+static const struct op_descriptor cancel_row = {
+    .handler = run_cancel,
+    .shape = OP_PLAIN,
+    .forbidden = {OP_BARE_FORBIDDEN_WORD0, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+static const struct op_descriptor cancel_handle_row = {
+    .handler = run_cancel_handle,
+    .shape = OP_CLAIMS,
+    .kinds = ABI_KINDS_ANY,
+    .forbidden = {OP_BARE_FORBIDDEN_WORD0, 0, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX,
+                  UINT64_MAX}};
+static const struct op_descriptor link_timeout_row = {
+    .handler = run_link_timeout, .is_link_timeout = true, PLAIN_ROW};
 static const struct op_descriptor consume_row = {
     .handler = run_consume,
     .shape = OP_CLAIMS,
     .kinds = ABI_KINDS_ANY,
     .rights = ABI_RIGHT_CLOSE,
+    .forbidden = {OP_BARE_FORBIDDEN_WORD0, 0, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX,
+                  UINT64_MAX},
     .consumes_capability = true,
 };
 static const struct op_descriptor *const rows[RING_OPERATIONS] = {
@@ -193,6 +224,9 @@ static const struct op_descriptor *const rows[RING_OPERATIONS] = {
     [LATE] = &late_row,
     [POST] = &post_row,
     [SERVED] = &served_row,
+    [CANCEL] = &cancel_row,
+    [CANCEL_HANDLE] = &cancel_handle_row,
+    [LINK_TIMEOUT] = &link_timeout_row,
     [KERNEL_ONLY] = &kernel_only_row,
 };
 
@@ -213,7 +247,7 @@ static uint32_t enter(uint32_t expected_status, uint64_t wait_count)
     return ABI_ENTER_ACCEPTED(answer);
 }
 
-static void submit(uint8_t op, uint64_t user_data, uint64_t argument)
+[[maybe_unused]] static void submit(uint8_t op, uint64_t user_data, uint64_t argument)
 {
     world_submit((struct abi_submission){.op = op, .user_data = user_data, .args = {argument}});
 }
