@@ -21,3 +21,8 @@ USER_HOST_TESTS += \
     user/peal/path_test.c user/peal/region_table_test.c user/peal/spawn_block_test.c \
     user/peal/text_test.c user/peal/trace_test.c user/programs/shell/completion_test.c \
     user/programs/shell/line_editor_test.c user/programs/shell/words_test.c
+
+# Tasks, and what they stand on.
+USER_LIBRARY_SOURCES += user/peal/deadline_queue.c user/peal/scope_tree.c
+USER_HOST_SOURCES += user/peal/deadline_queue.c user/peal/scope_tree.c
+USER_HOST_TESTS += user/peal/deadline_queue_test.c user/peal/scope_tree_test.c
