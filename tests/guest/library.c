@@ -142,7 +142,7 @@ static int consume(uint64_t items)
     for (uint64_t i = 0; i < items; i++) {
         mutex_lock(&queue_mutex);
         while (queue_length == 0)
-            condition_wait(&queue_changed, &queue_mutex);
+            ignore_status(condition_wait(&queue_changed, &queue_mutex)); /* looks again */
         queue_length--;
         queue_taken++;
         mutex_unlock(&queue_mutex);

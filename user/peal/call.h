@@ -8,15 +8,15 @@
 #include "peal/analyser.h"
 #include "peal/ring.h"
 
-/* Publishes the slot behind the tail, enters, and takes its completion. */
+/* Publishes the slot behind the tail, enters, and takes its completion: the thread waits. */
 size_result peal_call_finish(void);
 /* The next free slot where none is known to be: what fills the queue is submitted first. nullptr
  * when that does not help. */
 struct abi_submission *peal_call_make_room(void);
 
 /*
- * Submits `request`, whose user data is not used, and waits for its completion. Besides what the
- * operation gives:
+ * Submits `request`, whose user data is not used, and waits for its completion: the thread does, or
+ * the task (task.h). Besides what the operation gives:
  *
  *   QUEUE_FULL   completions of earlier submissions fill the ring; reap them. Nothing was asked
  *
@@ -45,7 +45,7 @@ struct abi_submission *peal_call_make_room(void);
     slot->user_data = PEAL_USER_DATA_CALL;
     slot->args[0] = request->args[0];
     slot->args[1] = request->args[1];
-    return peal_call_finish();
+    return ring->finish();
 }
 
 /* As above for an operation whose value is a new handle. */

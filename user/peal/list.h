@@ -16,7 +16,8 @@ struct list {
 };
 
 /* The element whose member `member` is at `link_`, which is not nullptr. */
-#define LIST_ELEMENT(link_, type, member) ((type *)(void *)((char *)(link_) - offsetof(type, member)))
+#define LIST_ELEMENT(link_, type, member) \
+    ((type *)(void *)((char *)(link_) - offsetof(type, member)))
 
 /* Also makes a link one that is in no list. */
 static inline void list_init(struct list *list)
@@ -47,7 +48,8 @@ static inline void list_remove(struct list *link)
     list_init(link);
 }
 
-/* nullptr when the list is empty. The link is left as it was: in no list, though not initialised. */
+/* nullptr when the list is empty. The link is left as it was: in no list, though not initialised.
+ */
 static inline struct list *list_take_first(struct list *list)
 {
     struct list *first = list->next;

@@ -23,6 +23,9 @@ USER_HOST_TESTS += \
     user/programs/shell/line_editor_test.c user/programs/shell/words_test.c
 
 # Tasks, and what they stand on.
-USER_LIBRARY_SOURCES += user/peal/deadline_queue.c user/peal/scope_tree.c
+USER_LIBRARY_SOURCES += \
+    user/peal/await.c user/peal/begin.c user/peal/deadline_queue.c user/peal/group.c \
+    user/peal/park.c user/peal/scope.c user/peal/scope_tree.c user/peal/sync.c user/peal/task.c \
+    user/peal/task_channel.c user/peal/task_stack.c
 USER_HOST_SOURCES += user/peal/deadline_queue.c user/peal/scope_tree.c
 USER_HOST_TESTS += user/peal/deadline_queue_test.c user/peal/scope_tree_test.c

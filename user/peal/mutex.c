@@ -2,6 +2,7 @@
 #include "peal/atomic.h"
 #include "peal/call.h"
 #include "peal/memory.h"
+#include "peal/park.h"
 
 #define MUTEX_FREE   0u
 #define MUTEX_TAKEN  1u
@@ -46,10 +47,10 @@ bool mutex_lock_try(struct mutex *mutex)
 
 __attribute__((no_thread_safety_analysis)) void mutex_lock(struct mutex *mutex)
 {
-    if (mutex_lock_try(mutex)) return;
+    if (__builtin_expect(mutex_lock_try(mutex), true)) return;
     while (exchange(&mutex->state, MUTEX_WAITED, memory_order_acquire) != MUTEX_FREE) {
         /* Whatever ends the wait, the state is looked at again. */
-        ignore_status(peal_address_wait(&mutex->state, MUTEX_WAITED, ABI_DEADLINE_NEVER));
+        ignore_status(peal_park(&mutex->state, MUTEX_WAITED, false));
     }
 }
 
@@ -57,23 +58,33 @@ __attribute__((no_thread_safety_analysis)) void mutex_unlock(struct mutex *mutex
 {
     /* release: pairs with the acquire in mutex_lock() */
     if (exchange(&mutex->state, MUTEX_FREE, memory_order_release) == MUTEX_WAITED)
-        ignore_status(peal_address_wake(&mutex->state, 1).status); /* the mutex is free anyway */
+        peal_unpark(&mutex->state, 1);
 }
 
-__attribute__((no_thread_safety_analysis)) void condition_wait(struct condition *condition,
-                                                               struct mutex *mutex)
+static void add(uint32_t *word, uint32_t value)
+{
+    /* Relaxed: park.c looks at words under its own lock, and data is ordered by the mutex. */
+    atomic_fetch_add_explicit((_Atomic uint32_t *)word, value, memory_order_relaxed);
+}
+
+__attribute__((no_thread_safety_analysis)) status condition_wait(struct condition *condition,
+                                                                 struct mutex *mutex)
 {
     uint32_t seen = load_relaxed(&condition->sequence); /* ordered by the mutex we hold */
+    add(&condition->waiters, 1);
     mutex_unlock(mutex);
-    ignore_status(peal_address_wait(&condition->sequence, seen, ABI_DEADLINE_NEVER));
+    status waited = peal_park(&condition->sequence, seen, true);
+    add(&condition->waiters, UINT32_MAX); /* one fewer */
     mutex_lock(mutex);
+    return waited.code == STATUS_WOULD_BLOCK ? OK : waited; /* a signal was faster */
 }
 
+/* Whoever saw, with the mutex, what was there before the change is counted by now: the change was
+ * made with the mutex, too. */
 static void condition_wake(struct condition *condition, uint32_t count)
 {
-    /* Relaxed: the wait compares the word inside the kernel, and data is ordered by the mutex. */
-    atomic_fetch_add_explicit((_Atomic uint32_t *)&condition->sequence, 1, memory_order_relaxed);
-    ignore_status(peal_address_wake(&condition->sequence, count).status); /* nobody waits: fine */
+    add(&condition->sequence, 1);
+    if (load_relaxed(&condition->waiters) != 0) peal_unpark(&condition->sequence, count);
 }
 
 void condition_signal(struct condition *condition)

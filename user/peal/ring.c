@@ -9,6 +9,7 @@
 #include "peal/ring.h"
 #include "peal/call.h"
 #include "peal/handle.h"
+#include "peal/ring_internal.h"
 
 void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header)
 {
@@ -22,6 +23,8 @@ void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header)
         .submission_tail = header->submission_tail,
         .submission_end = header->submission_head + header->submission_entries,
         .completion_head = header->completion_head,
+        .settled_end = header->completion_head,
+        .finish = peal_call_finish,
     };
 }
 
@@ -32,36 +35,76 @@ bool peal_ring_find_room(struct peal_ring *ring)
     return ring->submission_tail != ring->submission_end;
 }
 
-/* Publishes what was pushed and enters the kernel. */
-static uint64_t ring_enter(struct peal_ring *ring, uint32_t unread_min, uint64_t deadline_ns)
+uint64_t peal_ring_enter(struct peal_ring *ring, uint32_t unread_min, uint64_t deadline_ns)
 {
     store_release(&ring->header->submission_tail, ring->submission_tail);
     return peal_system_call(ABI_SYSCALL_ENTER, unread_min, deadline_ns);
 }
 
-/* Completions the kernel has written and this side has not passed, claimed ones included. */
-static uint32_t ring_unread(const struct peal_ring *ring)
+static void pass_claimed(struct peal_ring *ring)
 {
-    return load_acquire(&ring->header->completion_tail) - ring->completion_head;
-}
-
-void peal_ring_pass_claimed(struct peal_ring *ring)
-{
-    while (ring->claimed_count > 0 && ring_unread(ring) > 0) {
+    while (ring->claimed_count > 0 && peal_ring_unread(ring) > 0) {
         const struct abi_completion *next =
             &ring->completions[ring->completion_head & ring->completion_mask];
         if (next->user_data != PEAL_USER_DATA_CLAIMED) break;
         ring->completion_head++;
         ring->claimed_count--;
+        ring->settle_count--;
     }
     store_release(&ring->header->completion_head, ring->completion_head);
+}
+
+static void claim(struct peal_ring *ring, struct abi_completion *completion)
+{
+    completion->user_data = PEAL_USER_DATA_CLAIMED;
+    ring->claimed_count++;
+    ring->settle_count++;
+}
+
+/* Each completion is looked at once: what stays is a program's. */
+void peal_ring_settle(struct peal_ring *ring)
+{
+    uint32_t end = load_acquire(&ring->header->completion_tail); /* pairs with the kernel */
+    uint32_t at = ring->settled_end;
+    if (ring->settle_count == 0) return;
+    if ((int32_t)(at - ring->completion_head) < 0) at = ring->completion_head;
+    for (; at != end; at++) {
+        struct abi_completion *completion = &ring->completions[at & ring->completion_mask];
+        if (!(completion->user_data & PEAL_USER_DATA_LIBRARY) ||
+            completion->user_data >= PEAL_USER_DATA_CLAIMED)
+            continue;
+        peal_operation_complete(completion);
+        claim(ring, completion);
+    }
+    ring->settled_end = end;
+    pass_claimed(ring);
+}
+
+/* As peal_submit() while completions of the library's come between those waited for. */
+[[gnu::noinline]] static size_result submit_settling(struct peal_ring *ring,
+                                                     uint32_t completions_min, uint64_t deadline_ns)
+{
+    uint32_t accepted = 0;
+    for (;;) {
+        peal_ring_settle(ring);
+        uint32_t unread_min = completions_min == 0 ? 0 : completions_min + ring->claimed_count;
+        uint64_t answer = peal_ring_enter(ring, unread_min, deadline_ns);
+        accepted += ABI_ENTER_ACCEPTED(answer);
+        status entered = status_of_raw(ABI_ENTER_STATUS(answer));
+        bool nothing_comes = peal_ring_unread(ring) < unread_min;
+        peal_ring_settle(ring);
+        if (!is_ok(entered) || nothing_comes ||
+            peal_ring_unread(ring) - ring->claimed_count >= completions_min)
+            return (size_result){entered, accepted};
+    }
 }
 
 size_result peal_submit(uint32_t completions_min, uint64_t deadline_ns)
 {
     struct peal_ring *ring = &peal_thread_self()->ring;
-    uint32_t unread_min = completions_min == 0 ? 0 : completions_min + ring->claimed_count;
-    uint64_t answer = ring_enter(ring, unread_min, deadline_ns);
+    if (__builtin_expect(ring->settle_count != 0, false))
+        return submit_settling(ring, completions_min, deadline_ns);
+    uint64_t answer = peal_ring_enter(ring, completions_min, deadline_ns);
     return (size_result){status_of_raw(ABI_ENTER_STATUS(answer)), ABI_ENTER_ACCEPTED(answer)};
 }
 
@@ -86,7 +129,7 @@ static size_result result_of(struct peal_ring *ring, const struct abi_completion
 /* Takes the call's completion from wherever it is; false when it has not come. */
 static bool call_claim(struct peal_ring *ring, size_result *out_result)
 {
-    uint32_t unread = ring_unread(ring);
+    uint32_t unread = peal_ring_unread(ring);
     for (uint32_t i = 0; i < unread; i++) {
         struct abi_completion *completion =
             &ring->completions[(ring->completion_head + i) & ring->completion_mask];
@@ -94,10 +137,9 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
         *out_result = result_of(ring, completion);
         if (i == 0) {
             ring->completion_head++;
-            peal_ring_pass_claimed(ring);
+            pass_claimed(ring);
         } else {
-            completion->user_data = PEAL_USER_DATA_CLAIMED;
-            ring->claimed_count++;
+            claim(ring, completion);
         }
         return true;
     }
@@ -109,7 +151,7 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
 {
     size_result result;
     while (!call_claim(ring, &result)) {
-        uint64_t answer = ring_enter(ring, ring_unread(ring) + 1, ABI_DEADLINE_NEVER);
+        uint64_t answer = peal_ring_enter(ring, peal_ring_unread(ring) + 1, ABI_DEADLINE_NEVER);
         if (call_claim(ring, &result)) break;
         if (load_acquire(&ring->header->submission_head) != ring->submission_tail &&
             ABI_ENTER_STATUS(answer) == ABI_STATUS_QUEUE_FULL) {
@@ -124,7 +166,7 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
 [[gnu::noinline]] struct abi_submission *peal_call_make_room(void)
 {
     struct peal_ring *ring = &peal_thread_self()->ring;
-    if (!peal_ring_find_room(ring)) ring_enter(ring, 0, 0);
+    if (!peal_ring_find_room(ring)) peal_ring_enter(ring, 0, 0);
     return peal_ring_slot();
 }
 

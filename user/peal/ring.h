@@ -8,18 +8,24 @@
  *     struct abi_completion done;
  *     while (peal_reap(&done)) ...
  *
- * Synchronous calls (every other header) use the same ring and may be made while submissions of
- * these functions are in flight: completions that are not theirs stay for peal_reap.
+ * Synchronous calls (every other header), pendings (await.h) and tasks (task.h) use the same ring
+ * and may be in flight beside submissions of these functions: completions that are not theirs stay
+ * for peal_reap. User data with the top bit set belongs to them; programs use the rest.
  *
  * Context: the calling thread's own ring; no locking, since nobody else touches it.
  */
 #pragma once
 #include "peal/atomic.h"
 #include "peal/status.h"
+#include "peal/task_scheduler.h"
 #include <abi/ops.h>
 #include <abi/ring.h>
 
-/* User data of the library's own; programs use any other value. */
+/*
+ * User data of the library's own has this bit. Besides the two below it is the address of a record
+ * (await.c); programs use values without the bit.
+ */
+#define PEAL_USER_DATA_LIBRARY (1ull << 63)
 #define PEAL_USER_DATA_CALL    UINT64_MAX       /* the synchronous call under way */
 #define PEAL_USER_DATA_CLAIMED (UINT64_MAX - 1) /* a completion taken out of order */
 
@@ -34,13 +40,18 @@ struct peal_ring {
     uint32_t submission_end;  /* up to here entries are known to be free */
     uint32_t completion_head; /* entries read */
     uint32_t claimed_count;   /* completions at or behind the head that are taken already */
+    uint32_t settle_count;    /* those, and what await.c has in flight: settle before reaping */
+    uint32_t settled_end;     /* completions before this one have been settled */
     uint32_t refusal_detail;  /* of the last call that failed */
+    /* What ends peal_call(): waits in the kernel, or suspends the task (task.h). */
+    size_result (*finish)(void);
 };
 
 /* What the library keeps for a thread; %fs points to it. */
 struct peal_thread {
     struct peal_thread *self;
     struct peal_ring ring;
+    struct task_scheduler scheduler;
     uint64_t id;
     uint64_t argument;
     int (*entry)(uint64_t argument);
@@ -92,25 +103,28 @@ static inline void peal_ring_push(void)
  * Hands everything pushed to the kernel, then waits until `completions_min` completions can be
  * reaped, nothing in flight could complete, or the deadline. The value is the number accepted.
  *
+ * The whole thread waits, its tasks included.
+ *
  *   QUEUE_FULL   not everything was accepted: reap, then submit again
  *   TIMED_OUT    the deadline came first
  */
 size_result peal_submit(uint32_t completions_min, uint64_t deadline_ns);
 
-/* Moves the head over completions that a call has claimed. */
-void peal_ring_pass_claimed(struct peal_ring *ring);
+/* Gives the library's completions to those who wait for them, and moves the head over taken ones.
+ */
+void peal_ring_settle(struct peal_ring *ring);
 
 /* Takes the oldest completion; false when there is none. */
 static inline bool peal_reap(struct abi_completion *out_completion)
 {
     struct peal_ring *ring = &peal_thread_self()->ring;
+    if (__builtin_expect(ring->settle_count != 0, false)) peal_ring_settle(ring);
     uint32_t head = ring->completion_head;
     if (load_acquire(&ring->header->completion_tail) == head)
         return false; /* pairs with the kernel */
     *out_completion = ring->completions[head & ring->completion_mask];
     ring->completion_head = head + 1;
     store_release(&ring->header->completion_head, head + 1);
-    if (__builtin_expect(ring->claimed_count != 0, false)) peal_ring_pass_claimed(ring);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "peal/call.h"
 #include "peal/memory.h"
 #include "peal/mutex.h"
+#include "peal/task_internal.h"
 #include "peal/thread_internal.h"
 
 #define STACKS_PER_RESERVATION 64u
@@ -86,6 +87,7 @@ void peal_thread_begin(struct peal_thread *self, struct abi_ring_header *ring, u
 
 void peal_thread_exit(int code)
 {
+    task_scheduler_end();
     peal_system_call(ABI_SYSCALL_EXIT, (uint32_t)code, ABI_EXIT_THREAD);
     __builtin_trap();
 }
