@@ -223,8 +223,9 @@ void capability_user_leave(struct capability *capability, struct capability_user
  * First every descendant is marked, a bounded number at a time, top down: a marked node has no
  * children to come, so the walk ends. From then on nobody can start to use any of them. Then users
  * are told to stop. It is done when the last use of the last of them has ended; with `self` also
- * all uses of the capability itself but for `own_uses`, of the caller. Whoever holds a revoked
- * handle keeps an empty node until it closes it.
+ * all uses of the capability itself but for `own_uses`, of the caller and of whoever else would
+ * wait for this one: two with `self` at the same capability would each wait for the other's use.
+ * Whoever holds a revoked handle keeps an empty node until it closes it.
  *
  * Revocations may overlap in any way, and start at what another has marked: each is done when there
  * is nothing left of what derived from its capability when it began, whoever marked it. What is

@@ -387,17 +387,20 @@ TEST(two_of_one_capability_wait_for_each_others_part)
     struct capability *first = begin();
     static struct capability *children[1000];
     for (uint32_t i = 0; i < array_count(children); i++)
-        children[i] = used_child_of(first);
+        children[i] = i < 500 ? child_of(first) : used_child_of(first);
     struct taking one, two;
     take(&one, first, false);
-    CHECK_EQUAL(REVOCATION_AGAIN, revocation_advance(&one.revocation)); /* some are marked */
+    CHECK_EQUAL(REVOCATION_AGAIN, revocation_advance(&one.revocation));
+    CHECK(is_revoked(children[0]) && !is_revoked(children[499]));
+    CHECK_EQUAL(0,
+                first->revoked_child_count); /* those marked so far are out of the tree already */
     struct capability *late = used_child_of(first);
     take(&two, first, false);
     CHECK_EQUAL(REVOCATION_WAITING, advance(&two));
     CHECK_EQUAL(1, two.revocation.count);
     capability_unuse(late);
     CHECK_EQUAL(0, two.progress_count); /* it has no part of its own left, but the other one has */
-    for (uint32_t i = 0; i < array_count(children); i++)
+    for (uint32_t i = 500; i < array_count(children); i++)
         capability_unuse(children[i]);
     CHECK_EQUAL(0, two.progress_count); /* most are not even marked */
     CHECK_EQUAL(REVOCATION_DONE, advance(&one));

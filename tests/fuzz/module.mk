@@ -1,5 +1,5 @@
 FUZZ_TARGETS += tests/fuzz/buddy_fuzz.c
-FUZZ_TARGETS += tests/fuzz/handle_table_fuzz.c
+FUZZ_TARGETS += tests/fuzz/derivation_fuzz.c tests/fuzz/handle_table_fuzz.c
 FUZZ_TARGETS += tests/fuzz/acpi_fuzz.c
 FUZZ_TARGETS += tests/fuzz/submission_fuzz.c
 FUZZ_TARGETS += tests/fuzz/spawn_block_fuzz.c
