@@ -229,7 +229,8 @@ void capability_user_leave(struct capability *capability, struct capability_user
  *
  * Revocations may overlap in any way, and start at what another has marked: each is done when there
  * is nothing left of what derived from its capability when it began, whoever marked it. What is
- * derived from it later, through a handle that stays, is not concerned. A revocation that has begun
+ * derived from it later, through a handle that stays, is not concerned; only for what others are
+ * taking back among that, at the same time, it may wait, too. A revocation that has begun
  * must be advanced to its end: others may wait for what it has marked.
  *
  * Context: task; sleeps only where a user's stop() does. on_progress() is called under the tree's
