@@ -125,6 +125,8 @@ struct abi_stat {
     };
 };
 static_assert(sizeof(struct abi_stat) == 256, "ABI");
+#define ABI_STAT_COMMON_BYTES 32u
+static_assert(offsetof(struct abi_stat, file) == ABI_STAT_COMMON_BYTES, "ABI");
 
 #define ABI_ATTRIBUTE_READ_ONLY 1u
 #define ABI_ATTRIBUTE_HIDDEN    2u
@@ -347,12 +349,20 @@ static_assert(sizeof(struct abi_request) == 64, "ABI");
 #define ABI_SERVICE_RECEIVE_FLAGS_KNOWN (1u | ABI_OP_FLAG_MULTISHOT | ABI_OP_FLAG_POOL)
 
 /*
- * REQUEST_REPLY: ARG1 is the status; for OK, ARG0 is the value, or with HANDLE a handle of the
- * server's that moves to the client, whose value it becomes. The span, if there is one, is copied
- * to the start of the client's.
+ * REQUEST_REPLY: ARG1 is the status; for OK, ARG0 is the value, as the operation asked for defines
+ * it. The span, if there is one, is copied to the start of the client's. An operation that yields a
+ * handle is answered with one of these:
+ *
+ *   HANDLE  ARG0 is a handle of the server's that moves to the client, keeping what it derives from
+ *   MINT    a handle of kind ABI_REPLY_KIND_OF(op_flags) with badge ARG0 is minted for the client,
+ *           with those of the rights in OFFSET that the client asked for and has on the handle it
+ *           used, from which it derives
  */
-#define ABI_REPLY_HANDLE      1u
-#define ABI_REPLY_FLAGS_KNOWN 1u
+#define ABI_REPLY_HANDLE            1u
+#define ABI_REPLY_MINT              2u
+#define ABI_REPLY_KIND(kind)        ((uint32_t)(kind) << 8)
+#define ABI_REPLY_KIND_OF(op_flags) ((op_flags) >> 8 & 0x1fu)
+#define ABI_REPLY_FLAGS_KNOWN       (3u | ABI_REPLY_KIND(0x1f))
 
 /* PROCESS_TRACE: the flight recorder's record of one operation. */
 struct abi_trace_record {

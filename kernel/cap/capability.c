@@ -125,7 +125,7 @@ static bool is_ready_locked(const struct capability *node) REQUIRES(tree)
     if (is_revoked(state))
         return uses_of(state) == 0 && node->child_count == 0 &&
                (node->object != nullptr || !is_held(state));
-    return !is_referred_to(state) && node->child_count <= 1;
+    return !is_referred_to(state) && (node->child_count <= 1 || node->object != nullptr);
 }
 
 static void consider_locked(struct capability *node) REQUIRES(tree)
@@ -212,9 +212,10 @@ static void settle_locked(struct capability *node, struct remains *remains) REQU
 {
     uint64_t state = state_of(node);
     if (!is_revoked(state)) {
+        give_up_object_locked(node, remains);
         if (node->child_count == 0)
             free_locked(node, remains);
-        else
+        else if (node->child_count == 1)
             splice_locked(node, remains);
         return;
     }

@@ -16,9 +16,10 @@
  * `state` is one word: a bit that says revoked, the count of uses, the count of holds. So finding a
  * capability not revoked and starting to use it are one step, and once a revoked one is out of use
  * it stays so. The counts fall to zero only under the tree's lock; then a capability without
- * children is freed, and one with children stays as history. History is bounded: a node that nobody
- * refers to, that has one child and took no right away is spliced out. So between two nodes that
- * are held, or first, or where the tree branches, there are at most ABI_RIGHT_COUNT others.
+ * children is freed, and one with children stays as history, without its object: what
+ * was opened or minted through something does not keep that alive. History is bounded: a node that
+ * nobody refers to, that has one child and took no right away is spliced out. So between two nodes
+ * that are held, or first, or where the tree branches, there are at most ABI_RIGHT_COUNT others.
  *
  *     create, derive            mark                  out of use, no children
  *   o ---------------> LIVE ------------> REVOKED ----------------------------> EMPTY
@@ -63,7 +64,8 @@ struct capability {
     _Atomic uint64_t handle;         /* its number there. The same */
 
     struct object *object; /* counted. Valid for whoever uses it, and while it is not revoked for
-                            * whoever holds it; nullptr when EMPTY, written under the tree's lock */
+                            * whoever holds it; nullptr when EMPTY and in history, written under the
+                            * tree's lock */
 
     /* Guarded by the tree's lock. */
     struct capability *parent;

@@ -38,6 +38,8 @@ struct object {
     struct object *next_dead; /* owned by the grave it is in, after the last put */
 };
 
+RESULT_TYPE(object_result, struct object *);
+
 /* Where a thread notes what is to be destroyed: a part of the thread, zero at first. */
 struct object_grave {
     struct object *first; /* the one noted last */

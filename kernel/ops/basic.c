@@ -1,6 +1,8 @@
 /* The ring itself: nothing, and what there is. */
 #include "base/bytes.h"
+#include "base/checked.h"
 #include "ops/dispatch.h"
+#include "sched/scheduler.h"
 
 op_outcome op_nop(struct op *op)
 {
@@ -41,4 +43,19 @@ op_outcome op_answer_bytes(struct op *op, const void *bytes, uint64_t length,
     if (op->pin.length < minimum_bytes) return op_failed(FAIL(OUT_OF_RANGE));
     if (op->pin.length < length) length = op->pin.length;
     return op_result(buffer_write(op->pin.buffer, op->pin.offset, bytes, length), length);
+}
+
+status op_copy_span(const buffer_pin *to, const buffer_pin *from, const struct op *watched)
+{
+    static constexpr uint64_t STEP_BYTES = 128 * 1024;
+    uint64_t length = min_of(to->length, from->length);
+    for (uint64_t done = 0; done < length;) {
+        uint64_t step = min_of(length - done, STEP_BYTES);
+        TRY(buffer_copy(to->buffer, to->offset + done, from->buffer, from->offset + done, step));
+        done += step;
+        if (done == length) break;
+        if (!scheduler_pause()) return FAIL(INTERRUPTED);
+        TRY(op_cancel_reason(watched));
+    }
+    return OK;
 }

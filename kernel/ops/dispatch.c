@@ -58,26 +58,28 @@ static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
      : (WORD0(BUFFER) != OP_BARE_FORBIDDEN_WORD0) ? OP_PLAIN  \
                                                   : OP_BARE)
 
-#define OP(number, NAME, opname, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, SERVED, ...) \
-    static_assert(!HANDLES##_CAPABILITY || OP_BUFFER_##BUFFER == OP_BUFFER_NONE,             \
-                  "a refused buffer must not cost the handle");                              \
-    static const struct op_descriptor row_##opname = {                                       \
-        .forbidden = {WORD0(BUFFER), UNLESS((KINDS) != 0, ALL_BITS),                         \
-                      UNLESS((FIELDS) & FIELD_OFFSET, ALL_BITS),                             \
-                      UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, ALL_BITS),                \
-                      WORD4(FIELDS, FLAGS), 0, UNLESS((FIELDS) & FIELD_ARG0, ALL_BITS),      \
-                      UNLESS((FIELDS) & FIELD_ARG1, ALL_BITS)},                              \
-        .handler = op_##opname,                                                              \
-        .rights = (RIGHTS),                                                                  \
-        .kinds = (KINDS),                                                                    \
-        .flags_known = (FLAGS),                                                              \
-        .shape = SHAPE(KINDS, BUFFER, FIELDS, FLAGS),                                        \
-        .buffer_use = OP_BUFFER_##BUFFER,                                                    \
-        .served = OP_SERVED_##SERVED,                                                        \
-        .consumes_capability = HANDLES##_CAPABILITY,                                         \
-        .closes_capability = HANDLES_##HANDLES == HANDLES_CLOSES,                            \
-        .is_link_timeout = (number) == ABI_OP_LINK_TIMEOUT,                                  \
-        .name = #opname,                                                                     \
+#define OP(number, NAME, opname, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, SERVED, ...)    \
+    static_assert(!HANDLES##_CAPABILITY || OP_BUFFER_##BUFFER == OP_BUFFER_NONE,                \
+                  "a refused buffer must not cost the handle");                                 \
+    static_assert(OP_SERVED_##SERVED != OP_SERVED_LOCAL || (KINDS) == 0 || (KINDS) == ANY_KIND, \
+                  "a handler must not take a server's object for the kernel's");                \
+    static const struct op_descriptor row_##opname = {                                          \
+        .forbidden = {WORD0(BUFFER), UNLESS((KINDS) != 0, ALL_BITS),                            \
+                      UNLESS((FIELDS) & FIELD_OFFSET, ALL_BITS),                                \
+                      UNLESS(OP_BUFFER_##BUFFER != OP_BUFFER_NONE, ALL_BITS),                   \
+                      WORD4(FIELDS, FLAGS), 0, UNLESS((FIELDS) & FIELD_ARG0, ALL_BITS),         \
+                      UNLESS((FIELDS) & FIELD_ARG1, ALL_BITS)},                                 \
+        .handler = op_##opname,                                                                 \
+        .rights = (RIGHTS),                                                                     \
+        .kinds = (KINDS),                                                                       \
+        .flags_known = (FLAGS),                                                                 \
+        .shape = SHAPE(KINDS, BUFFER, FIELDS, FLAGS),                                           \
+        .buffer_use = OP_BUFFER_##BUFFER,                                                       \
+        .served = OP_SERVED_##SERVED,                                                           \
+        .consumes_capability = HANDLES##_CAPABILITY,                                            \
+        .closes_capability = HANDLES_##HANDLES == HANDLES_CLOSES,                               \
+        .is_link_timeout = (number) == ABI_OP_LINK_TIMEOUT,                                     \
+        .name = #opname,                                                                        \
     };
 #include <abi/ops.def>
 #undef OP

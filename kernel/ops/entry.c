@@ -7,6 +7,7 @@
 #include "arch/arch/cpu.h"
 #include "arch/arch/trap.h"
 #include "ipc/address_wait.h"
+#include "ipc/service.h"
 #include "ops/dispatch.h"
 #include "ops/ops_internal.h"
 #include "ring/recorder.h"
@@ -77,7 +78,9 @@ status ops_init(void)
     };
     address_wait_init();
     system_init();
+    TRY(service_init());
     TRY(ring_init(dispatch_rows));
+    ring_set_forwarder(service_forward);
     process_set_ring_hooks(&hooks);
     trap_set_syscall(serve);
     return OK;

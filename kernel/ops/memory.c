@@ -1,5 +1,6 @@
 /* Buffers and the address space of the calling process. */
 #include "base/checked.h"
+#include "ipc/service.h"
 #include "ops/ops.h"
 #include "task/process.h"
 
@@ -54,10 +55,19 @@ static op_outcome check_access(const struct op *op, uint32_t access)
     return op_refused(FAIL(INSUFFICIENT_RIGHTS), capability_explain(op->capability, needed));
 }
 
-/* What a handle shows of a buffer: all of it. */
+static bool is_request(const struct op *op)
+{
+    return object_kind(op_object(op)) == ABI_KIND_REQUEST;
+}
+
+/* What a handle shows: all of a buffer, or what the client of a request has lent, perhaps nothing.
+ */
 static struct buffer_window window_of(const struct op *op)
 {
-    return buffer_window_whole(buffer_of(op_object(op)), ABI_ACCESS_FLAGS_KNOWN);
+    struct buffer_window window;
+    if (!is_request(op))
+        return buffer_window_whole(buffer_of(op_object(op)), ABI_ACCESS_FLAGS_KNOWN);
+    return request_window(op_object(op), &window) ? window : (struct buffer_window){0};
 }
 
 /* ---- mapping ---- */
@@ -68,6 +78,7 @@ static struct buffer_window window_of(const struct op *op)
  */
 static status check_window(const struct buffer_window *window, uint64_t offset, uint64_t length)
 {
+    if (window->buffer == nullptr) return FAIL(OUT_OF_RANGE);
     if (!is_aligned(window->offset | window->length, PAGE_BYTES)) return FAIL(INVALID_ARGUMENT);
     return span_fits(offset, length, window->length) ? OK : FAIL(OUT_OF_RANGE);
 }
@@ -112,13 +123,21 @@ op_outcome op_buffer_protect(struct op *op)
 
 /* ---- registering ---- */
 
+/* What a client has lent to be filled need not be readable for that. */
+static op_outcome check_register(const struct op *op, uint32_t access)
+{
+    uint64_t write_only = ABI_RIGHT_WRITE & ~op->capability->rights;
+    if (is_request(op) && access == ABI_ACCESS_WRITE && write_only == 0) return op_done(0);
+    return check_access(op, access);
+}
+
 op_outcome op_buffer_register(struct op *op)
 {
     uint32_t access = op->submission.op_flags;
     if (access == 0 || (access & ABI_ACCESS_EXECUTE) != 0) return op_failed(FAIL(INVALID_ARGUMENT));
-    op_outcome allowed = check_access(op, access);
+    op_outcome allowed = check_register(op, access);
     if (allowed.code != STATUS_OK) return allowed;
-    if ((access & ABI_ACCESS_WRITE) != 0) access |= ABI_ACCESS_READ;
+    if ((access & ABI_ACCESS_WRITE) != 0 && !is_request(op)) access |= ABI_ACCESS_READ;
     struct buffer_window window = window_of(op);
     if ((access & ~window.access) != 0) return op_failed(FAIL(PERMISSION_DENIED));
     window.access = access;

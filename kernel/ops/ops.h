@@ -52,6 +52,13 @@ void stat_process(struct object *process, struct abi_stat *stat);
 /* system.c */
 void stat_system(struct object *system, struct abi_stat *stat);
 
+/* service.c */
+op_handler op_read_request;
+op_handler op_write_request;
+void stat_request(struct object *request, struct abi_stat *stat);
+/* What runs in place of the handler of an operation that goes to a server. */
+op_handler service_forward;
+
 /* memory.c */
 void stat_buffer(struct object *buffer, struct abi_stat *stat);
 
@@ -91,3 +98,12 @@ void op_pool_give_back(struct op *op, uint32_t chunk);
  */
 op_outcome op_answer_bytes(struct op *op, const void *bytes, uint64_t length,
                            uint64_t minimum_bytes);
+
+/*
+ * Copies between pinned spans, however long, letting others run now and then.
+ *   OUT_OF_MEMORY    for a page of the target
+ *   INTERRUPTED      the calling thread was asked to end
+ *   others           why `watched` is being cancelled
+ * On failure a prefix has been copied.
+ */
+status op_copy_span(const buffer_pin *to, const buffer_pin *from, const struct op *watched);

@@ -1,17 +1,13 @@
 /* Describing what a handle names: the part all kinds share, then what the kind adds. */
 #include "ops/ops.h"
 
-/* A shorter span receives a prefix, down to the part all kinds share. */
-static constexpr uint64_t COMMON_BYTES = offsetof(struct abi_stat, file);
-static_assert(COMMON_BYTES == 32, "said in abi/ops.h");
-
 typedef void stat_filler(struct object *object, struct abi_stat *stat);
 
 /* Kinds that add nothing have none. */
 static stat_filler *const fillers[ABI_KIND_COUNT] = {
     [ABI_KIND_FILE] = stat_file,     [ABI_KIND_DIRECTORY] = stat_directory,
     [ABI_KIND_BUFFER] = stat_buffer, [ABI_KIND_PROCESS] = stat_process,
-    [ABI_KIND_SYSTEM] = stat_system,
+    [ABI_KIND_SYSTEM] = stat_system, [ABI_KIND_REQUEST] = stat_request,
 };
 
 op_outcome op_stat(struct op *op)
@@ -24,5 +20,6 @@ op_outcome op_stat(struct op *op)
     };
     stat_filler *filler = fillers[object_kind(object)];
     if (filler != nullptr) filler(object, &stat);
-    return op_answer_bytes(op, &stat, sizeof(stat), COMMON_BYTES);
+    /* A shorter span receives a prefix, down to the part all kinds share. */
+    return op_answer_bytes(op, &stat, sizeof(stat), ABI_STAT_COMMON_BYTES);
 }

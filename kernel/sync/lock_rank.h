@@ -21,6 +21,7 @@ enum lock_rank : uint8_t {
     LOCK_RANK_CAPABILITY_TREE = 49,  /* all derivations */
     LOCK_RANK_BUFFER_TABLE = 50,     /* one process's registered buffers */
     LOCK_RANK_CONSOLE = 52,          /* typed bytes and who waits for them */
+    LOCK_RANK_SERVICE = 53,          /* one service's queues, and who ends its requests */
     LOCK_RANK_ADDRESS_WAIT = 54,     /* one bucket of waits on addresses */
     LOCK_RANK_TIMER_OBJECT = 55,     /* one timer that handles name, and who waits for it */
     LOCK_RANK_FILE = 56,             /* a file's position */

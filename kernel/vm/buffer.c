@@ -395,3 +395,23 @@ status buffer_write(struct buffer *buffer, uint64_t offset, const void *from, ui
     }
     return OK;
 }
+
+/* What a page that does not exist reads as. */
+static const char zero_page[PAGE_BYTES];
+
+status buffer_copy(struct buffer *to, uint64_t to_offset, struct buffer *from, uint64_t from_offset,
+                   uint64_t length)
+{
+    ASSERT(span_fits(from_offset, length, from->size_bytes));
+    while (length > 0) {
+        uint64_t piece = bytes_in_page(from_offset, length);
+        physical_address frame;
+        const void *page = zero_page;
+        if (buffer_peek(from, from_offset >> PAGE_SHIFT, &frame)) page = direct_map(frame);
+        TRY(buffer_write(to, to_offset, (const char *)page + from_offset % PAGE_BYTES, piece));
+        to_offset += piece;
+        from_offset += piece;
+        length -= piece;
+    }
+    return OK;
+}

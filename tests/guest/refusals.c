@@ -18,7 +18,9 @@ static uint64_t
 /* A handle of its own for one case: consumed or closed afterwards. */
 static uint64_t handle_for(const struct op_row *row, uint64_t rights)
 {
-    return row->kinds == 0 ? 0 : raw_dup(object_of_kinds(row->kinds), rights);
+    if (row->kinds == 0) return 0;
+    if (row->kinds == ABI_KIND_BIT(REQUEST)) return object_fresh_request(rights);
+    return raw_dup(object_of_kinds(row->kinds), rights);
 }
 
 static struct abi_submission valid_base(const struct op_row *row)

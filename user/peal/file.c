@@ -169,36 +169,52 @@ static bool listing_fill(struct listing *listing)
     return !listing->is_at_end;
 }
 
-static const void *listing_next(struct listing *listing, uint8_t op)
+/* A listing may come from a server: what makes no sense ends it. */
+static const void *listing_broken(struct listing *listing)
+{
+    listing->is_at_end = true;
+    listing->status = FAIL(IO_ERROR);
+    return nullptr;
+}
+
+/* The next record, of at least `least_bytes`. */
+static const void *listing_next(struct listing *listing, uint8_t op, uint32_t least_bytes)
 {
     listing->op = op;
     if (listing->is_at_end) return nullptr;
     if (listing->at_bytes >= listing->filled_bytes && !listing_fill(listing)) return nullptr;
+    uint32_t left = listing->filled_bytes - listing->at_bytes;
+    if (left < least_bytes) return listing_broken(listing);
     const struct record_header *record =
         (const struct record_header *)(listing->records + listing->at_bytes);
-    listing->at_bytes += record->record_bytes;
+    uint32_t bytes = record->record_bytes;
+    if (bytes < least_bytes || bytes > left || bytes % 8 != 0) return listing_broken(listing);
+    listing->at_bytes += bytes;
     listing->cookie = record->next_cookie;
     return record;
 }
 
 const struct abi_directory_entry *peal_list_directory(struct listing *listing)
 {
-    return listing_next(listing, ABI_OP_ENUMERATE);
+    const struct abi_directory_entry *entry =
+        listing_next(listing, ABI_OP_ENUMERATE, sizeof(*entry));
+    if (entry == nullptr || entry->name_bytes <= entry->record_bytes - sizeof(*entry)) return entry;
+    return listing_broken(listing);
 }
 
 const struct abi_handle_entry *peal_list_handles(struct listing *listing)
 {
-    return listing_next(listing, ABI_OP_ENUMERATE);
+    return listing_next(listing, ABI_OP_ENUMERATE, sizeof(struct abi_handle_entry));
 }
 
 const struct abi_process_entry *peal_list_processes(struct listing *listing)
 {
-    return listing_next(listing, ABI_OP_ENUMERATE);
+    return listing_next(listing, ABI_OP_ENUMERATE, sizeof(struct abi_process_entry));
 }
 
 const struct abi_trace_record *peal_list_trace(struct listing *listing)
 {
-    return listing_next(listing, ABI_OP_PROCESS_TRACE);
+    return listing_next(listing, ABI_OP_PROCESS_TRACE, sizeof(struct abi_trace_record));
 }
 
 /* A directory handle cannot open itself by a name: what is meant is another handle to it. */

@@ -29,3 +29,5 @@ USER_LIBRARY_SOURCES += \
     user/peal/task_channel.c user/peal/task_stack.c
 USER_HOST_SOURCES += user/peal/deadline_queue.c user/peal/scope_tree.c
 USER_HOST_TESTS += user/peal/deadline_queue_test.c user/peal/scope_tree_test.c
+
+USER_LIBRARY_SOURCES += user/peal/service.c

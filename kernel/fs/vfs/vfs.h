@@ -28,7 +28,6 @@
  *   INVALID_ARGUMENT    not UTF-8, NUL, empty, or too long a name
  *   IO_ERROR, OUT_OF_MEMORY
  */
-RESULT_TYPE(object_result, struct object *);
 object_result vfs_open(struct object *directory, text path);
 /* No wait: as vfs_open when every name on the way is in the name cache; else WOULD_BLOCK. */
 object_result vfs_open_cached(struct object *directory, text path);

@@ -2,7 +2,10 @@
 #include "support/objects.h"
 #include "peal/program.h"
 #include "peal/text.h"
+#include "peal/thread.h"
 #include "support/raw.h"
+
+#define REQUESTS_MAX 3u /* at a time */
 
 static uint64_t made[ABI_KIND_COUNT];
 
@@ -61,6 +64,41 @@ static uint64_t make_timer(void)
     return raw_is_ok(done) ? done.value : 0;
 }
 
+static uint64_t make_service(void)
+{
+    struct abi_completion done = raw_call((struct abi_submission){.op = ABI_OP_SERVICE_CREATE});
+    return raw_is_ok(done) ? done.value : 0;
+}
+
+/* On a thread of its own: asks again and again, whatever becomes of each request. */
+static int keep_asking(uint64_t file)
+{
+    for (;;)
+        (void)raw_call((struct abi_submission){.op = ABI_OP_SEEK, .capability = file});
+}
+
+uint64_t object_fresh_request(uint64_t rights)
+{
+    static struct raw_scratch memory;
+    if (memory.bytes == nullptr) {
+        memory = raw_scratch_make(4096);
+        struct abi_completion minted =
+            raw_call((struct abi_submission){.op = ABI_OP_SERVICE_MINT,
+                                             .capability = object_of_kind(ABI_KIND_SERVICE),
+                                             .op_flags = ABI_KIND_FILE,
+                                             .args = {ABI_RIGHTS_ALL, 0}});
+        if (!raw_is_ok(minted)) return 0;
+        for (uint32_t i = 0; i < REQUESTS_MAX; i++)
+            if (!is_ok(peal_thread_create(keep_asking, minted.value).status)) return 0;
+    }
+    struct abi_completion received =
+        raw_call((struct abi_submission){.op = ABI_OP_SERVICE_RECEIVE,
+                                         .capability = object_of_kind(ABI_KIND_SERVICE),
+                                         .buffer_index = memory.index,
+                                         .length_bytes = sizeof(struct abi_request)});
+    return raw_is_ok(received) ? raw_restrict(received.value, rights) : 0;
+}
+
 static uint64_t make(enum abi_kind kind)
 {
     switch ((uint32_t)kind) {
@@ -74,6 +112,10 @@ static uint64_t make(enum abi_kind kind)
         return make_process();
     case ABI_KIND_THREAD:
         return make_thread();
+    case ABI_KIND_SERVICE:
+        return make_service();
+    case ABI_KIND_REQUEST:
+        return object_fresh_request(ABI_RIGHTS_ALL);
     case ABI_KIND_TIMER:
         return make_timer();
     case ABI_KIND_CONSOLE:

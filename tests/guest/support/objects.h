@@ -13,3 +13,7 @@ uint64_t object_of_kind(enum abi_kind kind);
 /* Of any kind in the set, and of one that is not in it; 0 when there is none. */
 uint64_t object_of_kinds(uint32_t kinds);
 uint64_t object_outside_kinds(uint32_t kinds);
+
+/* A request with these of its rights, which cannot be doubled: a new one each time, of which
+ * the caller may have two. Threads that are started for it ask. 0 when that is not possible. */
+uint64_t object_fresh_request(uint64_t rights);

@@ -26,6 +26,7 @@ static const struct command_info commands[] = {
     {TEXT("poweroff"), TEXT("switch the machine off"), ABI_RIGHT_CONTROL, false, false},
     {TEXT("ps"), TEXT("list processes"), ABI_RIGHT_ENUMERATE, false, false},
     {TEXT("reboot"), TEXT("restart the machine"), ABI_RIGHT_CONTROL, false, false},
+    {TEXT("serve"), TEXT("run a command with its files served from memory"), 0, false, true},
     {TEXT("sleep"), TEXT("wait for some seconds"), 0, false, false},
     {TEXT("stat"), TEXT("describe a file or directory"), 0, false, false},
     {TEXT("testrunner"), TEXT("run the tests in /boot/test"), ABI_RIGHTS_ALL, true, true},
