@@ -8,10 +8,11 @@
 #define NO_RIGHTS     0ull
 #define F(NAME)       ROW_FIELD_##NAME
 #define NO_FIELDS     0u
+#define S(NAME)       | ROW_ERROR_BIT(ABI_STATUS_##NAME)
 
 const struct op_row op_rows[] = {
 #define OP(number_, NAME, name_, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, SERVED, value_, \
-           errors_, summary_)                                                                   \
+           ERRORS, summary_)                                                                    \
     {                                                                                           \
         .number = (number_),                                                                    \
         .buffer = ROW_##BUFFER,                                                                 \
@@ -20,6 +21,7 @@ const struct op_row op_rows[] = {
         .fields = (FIELDS),                                                                     \
         .kinds = (KINDS),                                                                       \
         .rights = (uint64_t)(RIGHTS),                                                           \
+        .errors = 0 ERRORS,                                                                     \
         .flags = (FLAGS),                                                                       \
         .name = #name_,                                                                         \
     },

@@ -29,6 +29,9 @@ enum row_served : uint8_t { ROW_LOCAL, ROW_FORWARDED, ROW_KERNEL };
 #define ROW_FIELD_ARG1   4u
 #define ROW_FIELD_SECOND 8u
 
+/* A set of statuses; those beyond 62, of which there is one, share the last bit. */
+#define ROW_ERROR_BIT(code) (1ull << ((code) < 63 ? (code) : 63))
+
 struct op_row {
     uint8_t number;
     enum row_buffer buffer;
@@ -38,6 +41,7 @@ struct op_row {
     uint32_t kinds; /* 0: takes no capability */
     uint64_t rights;
     uint32_t flags;
+    uint64_t errors; /* of its own: ROW_ERROR_BIT each */
     const char *name;
 };
 
