@@ -99,6 +99,7 @@ static void unknow(uint64_t handle)
 
 struct slot {
     struct abi_submission submission; /* as sent */
+    uint32_t kinds;                   /* of its handle, then */
     uint32_t turn;                    /* how often the slot was used */
     bool is_out;
 };
@@ -123,7 +124,7 @@ static struct abi_submission make(struct fuzzer *fuzzer)
                                        .capability = fuzzer->to_close[--fuzzer->to_close_count]};
     struct abi_submission made = grammar_make(&stock, &fuzzer->chance);
     /* Cancelling, and what else names user data, finds something now and then. */
-    if (made.args[0] < SLOTS && chance_one_in(&fuzzer->chance, 2))
+    if (made.args[0] != 0 && made.args[0] < SLOTS && chance_one_in(&fuzzer->chance, 2))
         made.args[0] = user_data_of(fuzzer, (uint32_t)made.args[0]);
     return made;
 }
@@ -138,6 +139,7 @@ static struct abi_submission take_slot(struct fuzzer *fuzzer, struct abi_submiss
     slot->is_out = true;
     made.user_data = user_data_of(fuzzer, at);
     slot->submission = made;
+    slot->kinds = stock_kinds_of(&stock, made.capability);
     fuzzer->out_count++;
     return made;
 }
@@ -164,8 +166,9 @@ static bool consumes(const struct op_row *row)
     return row->handles != ROW_KEEPS && row->handles != ROW_YIELDS;
 }
 
-static void take_success(struct fuzzer *fuzzer, const struct abi_submission *asked, uint64_t value)
+static void take_success(struct fuzzer *fuzzer, const struct slot *slot, uint64_t value)
 {
+    const struct abi_submission *asked = &slot->submission;
     const struct op_row *row = grammar_row(asked->op);
     if (row == nullptr) {
         COMPLAIN("an unknown operation succeeded", asked, asked->op);
@@ -176,7 +179,7 @@ static void take_success(struct fuzzer *fuzzer, const struct abi_submission *ask
         unknow(asked->capability);
         stock_forget(&stock, asked->capability);
     }
-    note_close(fuzzer, stock_take(&stock, &fuzzer->chance, asked, value));
+    note_close(fuzzer, stock_take(&stock, &fuzzer->chance, asked, slot->kinds, value));
 }
 
 static void take_failure(const struct abi_submission *asked, uint32_t error)
@@ -186,18 +189,26 @@ static void take_failure(const struct abi_submission *asked, uint32_t error)
 }
 
 /* With GRAMMAR_COUNTS: what came of each operation, to see that it is more than refusals. */
-static uint64_t outcomes[256][2];
+#define STATUSES 64u
+static uint32_t outcomes[256][STATUSES];
 
 static void count_outcome(const struct abi_submission *asked, const struct abi_completion *done)
 {
-    __atomic_fetch_add(&outcomes[asked->op][done->tag != ABI_RESULT_OK], 1, __ATOMIC_RELAXED);
+    uint32_t status = done->tag == ABI_RESULT_OK ? 0 : done->error % STATUSES;
+    __atomic_fetch_add(&outcomes[asked->op][status], 1, __ATOMIC_RELAXED);
 }
 
 static void tell_outcomes(void)
 {
-    for (uint32_t i = 0; i < op_rows_count; i++)
-        peal_print("test: note %-20s %8lu ok %8lu refused\n", op_rows[i].name,
-                   outcomes[op_rows[i].number][0], outcomes[op_rows[i].number][1]);
+    for (uint32_t i = 0; i < op_rows_count; i++) {
+        peal_print("test: note %s:", op_rows[i].name);
+        for (uint32_t code = 0; code < STATUSES; code++) {
+            text name = peal_status_name((status){(enum status_code)code});
+            uint32_t count = outcomes[op_rows[i].number][code];
+            if (count != 0) peal_print(" %.*s %u", TEXT_ARGUMENTS(name), count);
+        }
+        peal_print("\n");
+    }
 }
 
 static void take(struct fuzzer *fuzzer, const struct abi_completion *done)
@@ -211,7 +222,7 @@ static void take(struct fuzzer *fuzzer, const struct abi_completion *done)
     }
     count_outcome(&slot->submission, done);
     if (done->tag == ABI_RESULT_OK)
-        take_success(fuzzer, &slot->submission, done->value);
+        take_success(fuzzer, slot, done->value);
     else
         take_failure(&slot->submission, done->error);
     if ((done->flags & ABI_COMPLETION_MORE) != 0) return;
@@ -502,8 +513,7 @@ static process_result start_child(text part, uint64_t seed, uint64_t count)
     writer_format(&words[0], "part=%.*s", TEXT_ARGUMENTS(part));
     writer_format(&words[1], "seed=%lu", seed);
     writer_format(&words[2], "count=%lu", count);
-    writer_format(&words[3], "counts=%lu",
-                  peal_environment_number(TEXT("GRAMMAR_COUNTS"), 0));
+    writer_format(&words[3], "counts=%lu", peal_environment_number(TEXT("GRAMMAR_COUNTS"), 0));
     text environment[] = {writer_text(&words[0]), writer_text(&words[1]), writer_text(&words[2]),
                           writer_text(&words[3])};
     const text path = PROGRAM;

@@ -1,6 +1,7 @@
 #include "support/grammar.h"
 #include "peal/bytes.h"
 #include "peal/clock.h"
+#include "peal/output.h"
 #include "peal/program.h"
 #include "peal/spawn_block.h"
 #include "support/objects.h"
@@ -144,8 +145,7 @@ bool stock_is_fixed(const struct stock *stock, uint64_t handle)
     return false;
 }
 
-/* What a handle may be; any kind for one that is not known. */
-static uint32_t kinds_of(const struct stock *stock, uint64_t handle)
+uint32_t stock_kinds_of(const struct stock *stock, uint64_t handle)
 {
     for (uint32_t i = 0; i < stock->fixed_count; i++)
         if (stock->fixed[i].handle == handle) return stock->fixed[i].kinds;
@@ -155,34 +155,36 @@ static uint32_t kinds_of(const struct stock *stock, uint64_t handle)
     return ABI_KINDS_ANY;
 }
 
-static uint32_t kinds_yielded(const struct stock *stock, const struct abi_submission *submission)
+static bool begins_with(const char *string, text start)
 {
-    switch (submission->op) {
-    case ABI_OP_DUP:
-    case ABI_OP_RESTRICT:
-        return kinds_of(stock, submission->capability);
-    case ABI_OP_OPEN:
-        return ABI_KIND_BIT(FILE) | ABI_KIND_BIT(DIRECTORY);
-    case ABI_OP_BUFFER_CREATE:
-        return ABI_KIND_BIT(BUFFER);
-    case ABI_OP_PROCESS_SPAWN:
-    case ABI_OP_PROCESS_OPEN:
-        return ABI_KIND_BIT(PROCESS);
-    case ABI_OP_THREAD_CREATE:
-        return ABI_KIND_BIT(THREAD);
-    default:
-        return ABI_KINDS_ANY;
-    }
+    for (size_t i = 0; i < start.length; i++)
+        if (string[i] != start.bytes[i]) return false; /* at its end at the latest */
+    return true;
+}
+
+/* timer_create makes a timer. */
+static uint32_t kind_of_name(const struct op_row *row)
+{
+    for (uint32_t kind = 1; kind < ABI_KIND_COUNT; kind++)
+        if (begins_with(row->name, peal_kind_name(kind))) return 1u << kind;
+    return ABI_KINDS_ANY;
+}
+
+static uint32_t kinds_yielded(const struct op_row *row, uint32_t kinds_given)
+{
+    if (row->kinds == ABI_KINDS_ANY) return kinds_given;
+    return row->number == ABI_OP_OPEN ? ABI_KIND_BIT(FILE) | ABI_KIND_BIT(DIRECTORY)
+                                      : kind_of_name(row);
 }
 
 uint64_t stock_take(struct stock *stock, struct chance *chance,
-                    const struct abi_submission *submission, uint64_t value)
+                    const struct abi_submission *submission, uint32_t kinds_given, uint64_t value)
 {
     const struct op_row *row = grammar_row(submission->op);
     if (row == nullptr || value == 0) return 0;
     if (is_yielding(row)) {
         struct stock_handle *place = &stock->handles[chance_below(chance, STOCK_HANDLES)];
-        uint32_t kinds = kinds_yielded(stock, submission);
+        uint32_t kinds = kinds_yielded(row, kinds_given);
         __atomic_store_n(&place->kinds, kinds, __ATOMIC_RELAXED);
         return __atomic_exchange_n(&place->handle, value, __ATOMIC_RELAXED);
     }
@@ -223,9 +225,11 @@ static uint64_t make_capability(const struct stock *stock, struct chance *chance
     bool with_fixed = !takes_away(row);
     if (chance_one_in(chance, 64)) return chance_next(chance);
     if (chance_one_in(chance, 32)) return any_handle(stock, chance, with_fixed);
-    for (uint32_t attempt = 0; attempt < 16; attempt++) {
+    for (uint32_t attempt = 0; attempt < 24; attempt++) {
         uint64_t handle = any_handle(stock, chance, with_fixed);
-        if (handle != 0 && (kinds_of(stock, handle) & row->kinds) != 0) return handle;
+        uint32_t kinds = stock_kinds_of(stock, handle);
+        bool is_unknown = kinds == ABI_KINDS_ANY && row->kinds != ABI_KINDS_ANY && attempt < 20;
+        if (handle != 0 && (kinds & row->kinds) != 0 && !is_unknown) return handle;
     }
     for (uint32_t i = 0; with_fixed && i < stock->fixed_count; i++)
         if ((stock->fixed[i].kinds & row->kinds) != 0) return stock->fixed[i].handle;
@@ -238,7 +242,7 @@ static uint32_t make_index(const struct stock *stock, struct chance *chance)
     uint32_t first_own = stock->templates.index + 1;
     if (!chance_one_in(chance, 4)) return stock->scratch.index;
     if (chance_one_in(chance, 8)) return first_own + (uint32_t)(chance_next(chance) >> 34);
-    return first_own + chance_below(chance, 24);
+    return first_own + chance_below(chance, 8);
 }
 
 static uint32_t make_edge(struct chance *chance, uint32_t size)
@@ -296,10 +300,20 @@ static void make_template_span(const struct stock *stock, struct chance *chance,
     out->buffer_index = index;
 }
 
+/* Mostly all; what cannot be closed would fill the table. */
+static uint64_t make_rights(struct chance *chance)
+{
+    uint64_t rights = ABI_RIGHTS_ALL;
+    if (chance_one_in(chance, 4)) rights &= ~(1ull << chance_below(chance, ABI_RIGHT_COUNT));
+    if (chance_one_in(chance, 16)) rights &= chance_next(chance);
+    if (!chance_one_in(chance, 64)) rights |= ABI_RIGHT_CLOSE;
+    return rights;
+}
+
 /* A number that means something to some operation. */
 static uint64_t make_number(const struct stock *stock, struct chance *chance)
 {
-    switch (chance_below(chance, 12)) {
+    switch (chance_below(chance, 20)) {
     case 0:
         return chance_next(chance) >> chance_below(chance, 64);
     case 1:
@@ -309,19 +323,36 @@ static uint64_t make_number(const struct stock *stock, struct chance *chance)
     case 3:
     case 4: /* a deadline that is near */
         return peal_clock_now_ns() + chance_below(chance, 500'000);
-    case 5: /* sizes */
-        return (uint64_t)ABI_PAGE_BYTES << chance_below(chance, 6);
-    case 6:
-        return load(&stock->numbers[chance_below(chance, STOCK_NUMBERS)]);
+    case 5:
+    case 6: /* sizes */
+        return (uint64_t)ABI_PAGE_BYTES << chance_below(chance, 3);
     case 7:
+        return load(&stock->numbers[chance_below(chance, STOCK_NUMBERS)]);
+    case 8:
         return load(&stock->handles[chance_below(chance, STOCK_HANDLES)].handle);
-    case 8: /* user data */
+    case 9: /* user data, or an operation's number */
         return chance_below(chance, 64);
-    case 9:
+    case 10:
         return 0ull - chance_below(chance, 2);
-    default:
+    case 11:
         return chance_below(chance, 16);
+    case 12:
+    case 13:
+    case 14:
+        return 1 + chance_below(chance, 3);
+    default:
+        return 0;
     }
+}
+
+/* Now and then on anything, but mostly on what it is for. */
+static void make_map(struct chance *chance, struct abi_submission *out)
+{
+    if (chance_one_in(chance, 4)) return;
+    out->args[0] = 0;
+    out->args[1] = ABI_PAGE_BYTES;
+    out->offset_bytes = 0;
+    out->op_flags = ABI_ACCESS_READ | (uint32_t)chance_below(chance, 4);
 }
 
 /* These change the program's own memory: only what it has mapped for them. */
@@ -334,30 +365,45 @@ static void make_own_mapping(const struct stock *stock, struct chance *chance,
     if (chance_one_in(chance, 16)) out->args[1] = chance_below(chance, ABI_PAGE_BYTES);
 }
 
-static void keep_program_whole(const struct stock *stock, struct chance *chance,
-                               struct abi_submission *out)
+/* What would hurt the program does not come about; what hardly ever makes sense by chance does. */
+static void adjust(const struct stock *stock, struct chance *chance, struct abi_submission *out)
 {
     switch (out->op) {
     case ABI_OP_BUFFER_UNMAP:
     case ABI_OP_BUFFER_PROTECT:
         make_own_mapping(stock, chance, out);
         break;
+    case ABI_OP_BUFFER_MAP:
+        make_map(chance, out);
+        break;
     case ABI_OP_BUFFER_UNREGISTER:
         out->args[0] = make_index(stock, chance);
         if (out->args[0] == stock->scratch.index) out->args[0] = stock->templates.index + 1;
         break;
     case ABI_OP_BUFFER_CREATE: /* large pages are committed at once */
-        if (chance_one_in(chance, 2)) out->args[0] = ABI_PAGE_BYTES << chance_below(chance, 4);
+        if (!chance_one_in(chance, 16)) out->op_flags = 0;
+        if (!chance_one_in(chance, 4)) out->args[0] = ABI_PAGE_BYTES << chance_below(chance, 4);
+        break;
+    case ABI_OP_BUFFER_REGISTER:
+        if (!chance_one_in(chance, 4)) out->op_flags &= ABI_ACCESS_READ | ABI_ACCESS_WRITE;
+        break;
+    case ABI_OP_OPEN:
+    case ABI_OP_DUP:
+    case ABI_OP_RESTRICT:
+        out->args[0] = make_rights(chance);
+        break;
+    case ABI_OP_PROCESS_OPEN:
+        out->args[1] = make_rights(chance);
         break;
     default:
         break;
     }
 }
 
-/* What costs a thousand times as much as others is made more rarely. */
-static bool is_costly(uint8_t op)
+/* What costs a thousand times as much as others, or undoes what many others did, is made rarely. */
+static bool is_rare(uint8_t op)
 {
-    return op == ABI_OP_PROCESS_SPAWN || op == ABI_OP_THREAD_CREATE;
+    return op == ABI_OP_PROCESS_SPAWN || op == ABI_OP_THREAD_CREATE || op == ABI_OP_REVOKE;
 }
 
 static const struct op_row *make_row(struct chance *chance)
@@ -365,7 +411,7 @@ static const struct op_row *make_row(struct chance *chance)
     const struct op_row *row;
     do
         row = &op_rows[chance_below(chance, op_rows_count)];
-    while (is_costly(row->number) && !chance_one_in(chance, 32));
+    while (is_rare(row->number) && !chance_one_in(chance, 32));
     return row;
 }
 
@@ -408,6 +454,6 @@ struct abi_submission grammar_make(struct stock *stock, struct chance *chance)
     row = grammar_row(made.op);
     if (row != nullptr && takes_away(row) && stock_is_fixed(stock, made.capability))
         made.capability = 0;
-    keep_program_whole(stock, chance, &made);
+    adjust(stock, chance, &made);
     return made;
 }

@@ -48,9 +48,12 @@ struct stock {
 
 /* Before any other thread runs: takes handles of every kind there is. */
 void stock_fill(struct stock *stock);
-/* Takes in what the operation yielded; answers a handle to close, or 0. */
+/* Takes in what the operation yielded, whose handle might be of `kinds_given`; answers a handle to
+ * close, or 0. */
 uint64_t stock_take(struct stock *stock, struct chance *chance,
-                    const struct abi_submission *submission, uint64_t value);
+                    const struct abi_submission *submission, uint32_t kinds_given, uint64_t value);
+/* What a handle may be; any kind for one that is not known. */
+uint32_t stock_kinds_of(const struct stock *stock, uint64_t handle);
 /* The handle has been consumed. */
 void stock_forget(struct stock *stock, uint64_t handle);
 bool stock_is_fixed(const struct stock *stock, uint64_t handle);
