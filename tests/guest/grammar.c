@@ -334,7 +334,7 @@ static int scribble(uint64_t seed)
  * can be trusted, and filled where it lies.
  */
 static struct abi_ring_header *victim_ring;
-static bool may_end;
+static bool has_suffered, may_end;
 
 static int suffer(uint64_t seed)
 {
@@ -351,7 +351,7 @@ static int suffer(uint64_t seed)
         __atomic_store_n(&header->completion_head, header->completion_tail, __ATOMIC_RELEASE);
         (void)peal_system_call(ABI_SYSCALL_ENTER, 0, 0);
     }
-    __atomic_store_n(&victim_ring, nullptr, __ATOMIC_RELEASE);
+    __atomic_store_n(&has_suffered, true, __ATOMIC_RELEASE);
     while (!__atomic_load_n(&may_end, __ATOMIC_ACQUIRE))
         peal_yield();
     return 0;
@@ -387,7 +387,7 @@ static int torment(uint64_t seed)
     uint32_t count = header->total_bytes / sizeof(uint64_t);
     uint64_t *words = (uint64_t *)(void *)header;
     if (count > 4096) count = 4096;
-    while (__atomic_load_n(&victim_ring, __ATOMIC_ACQUIRE) != nullptr) {
+    while (!__atomic_load_n(&has_suffered, __ATOMIC_ACQUIRE)) {
         uint32_t at = chance_below(&chance, count);
         uint64_t value = chance_next(&chance);
         if (at >= FIRST_ENTRY_WORD && !make_harmless(&chance, at % ENTRY_WORDS, &value)) continue;
@@ -488,6 +488,8 @@ static int play_hostile(uint64_t seed, uint64_t wanted)
     for (uint64_t sent = 0; sent < wanted && complaint == 0; sent += LIFE_SUBMISSIONS) {
         running_thread victim = {0}, tormentor = {0};
         __atomic_store_n(&may_end, false, __ATOMIC_RELAXED);
+        __atomic_store_n(&has_suffered, false, __ATOMIC_RELAXED);
+        __atomic_store_n(&victim_ring, nullptr, __ATOMIC_RELAXED);
         if (!run_thread(&victim, suffer, chance_next(&chance))) break;
         bool is_attacked = run_thread(&tormentor, torment, chance_next(&chance));
         sent += live(&chance);

@@ -188,9 +188,7 @@ uint64_t stock_take(struct stock *stock, struct chance *chance,
         __atomic_store_n(&place->kinds, kinds, __ATOMIC_RELAXED);
         return __atomic_exchange_n(&place->handle, value, __ATOMIC_RELAXED);
     }
-    uint64_t *numbers = submission->op == ABI_OP_BUFFER_MAP ? stock->mappings : stock->numbers;
-    uint32_t count = submission->op == ABI_OP_BUFFER_MAP ? STOCK_MAPPINGS : STOCK_NUMBERS;
-    __atomic_store_n(&numbers[chance_below(chance, count)], value, __ATOMIC_RELAXED);
+    __atomic_store_n(&stock->numbers[chance_below(chance, STOCK_NUMBERS)], value, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -345,24 +343,38 @@ static uint64_t make_number(const struct stock *stock, struct chance *chance)
     }
 }
 
-/* Now and then on anything, but mostly on what it is for. */
-static void make_map(struct chance *chance, struct abi_submission *out)
+/*
+ * Mappings come and go where nothing else is: what is unmapped here cannot be, a moment later,
+ * where the library has put a stack.
+ */
+#define WINDOW_ADDRESS 0x0000'1234'0000'0000ull
+#define WINDOW_PAGES   32u
+
+static uint64_t window_address(struct chance *chance)
 {
-    if (chance_one_in(chance, 4)) return;
-    out->args[0] = 0;
-    out->args[1] = ABI_PAGE_BYTES;
-    out->offset_bytes = 0;
-    out->op_flags = ABI_ACCESS_READ | (uint32_t)chance_below(chance, 4);
+    return WINDOW_ADDRESS + (uint64_t)chance_below(chance, WINDOW_PAGES) * ABI_PAGE_BYTES;
 }
 
-/* These change the program's own memory: only what it has mapped for them. */
-static void make_own_mapping(const struct stock *stock, struct chance *chance,
-                             struct abi_submission *out)
+static uint64_t window_length(struct chance *chance)
 {
-    uint64_t mapping = load(&stock->mappings[chance_below(chance, STOCK_MAPPINGS)]);
-    out->args[0] = chance_one_in(chance, 16) ? chance_below(chance, 4096) : mapping;
-    out->args[1] = ABI_PAGE_BYTES;
-    if (chance_one_in(chance, 16)) out->args[1] = chance_below(chance, ABI_PAGE_BYTES);
+    if (chance_one_in(chance, 16)) return chance_below(chance, 2 * ABI_PAGE_BYTES);
+    return (uint64_t)ABI_PAGE_BYTES << (chance_below(chance, 8) / 6);
+}
+
+static void make_map(struct chance *chance, struct abi_submission *out)
+{
+    if (chance_one_in(chance, 16)) return;
+    out->args[0] = chance_one_in(chance, 16) ? 0 : window_address(chance);
+    out->args[1] = window_length(chance);
+    if (!chance_one_in(chance, 4)) out->offset_bytes = 0;
+    out->op_flags = ABI_ACCESS_READ | chance_below(chance, 4);
+}
+
+static void make_own_mapping(struct chance *chance, struct abi_submission *out)
+{
+    out->args[0] = window_address(chance);
+    out->args[1] = window_length(chance);
+    if (chance_one_in(chance, 16)) out->args[0] = chance_below(chance, ABI_PAGE_BYTES);
 }
 
 /* What would hurt the program does not come about; what hardly ever makes sense by chance does. */
@@ -371,7 +383,7 @@ static void adjust(const struct stock *stock, struct chance *chance, struct abi_
     switch (out->op) {
     case ABI_OP_BUFFER_UNMAP:
     case ABI_OP_BUFFER_PROTECT:
-        make_own_mapping(stock, chance, out);
+        make_own_mapping(chance, out);
         break;
     case ABI_OP_BUFFER_MAP:
         make_map(chance, out);

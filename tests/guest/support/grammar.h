@@ -27,10 +27,9 @@ static inline bool chance_one_in(struct chance *chance, uint32_t count)
  * What submissions refer to: handles, and what else has been yielded so far. Entries are replaced
  * as new ones come; a handle that falls out has to be closed by whoever put the new one in.
  */
-#define STOCK_HANDLES  64u
-#define STOCK_FIXED    16u /* handles the program had: never consumed */
-#define STOCK_NUMBERS  32u
-#define STOCK_MAPPINGS 16u
+#define STOCK_HANDLES 64u
+#define STOCK_FIXED   16u /* handles the program had: never consumed */
+#define STOCK_NUMBERS 32u
 
 struct stock_handle {
     uint64_t handle; /* through __atomic operations only, as all in here that changes */
@@ -43,7 +42,6 @@ struct stock {
     struct raw_scratch templates; /* what must be right, or would hurt */
     struct stock_handle handles[STOCK_HANDLES];
     uint64_t numbers[STOCK_NUMBERS]; /* values that operations yielded: indices, sizes, ... */
-    uint64_t mappings[STOCK_MAPPINGS];
 };
 
 /* Before any other thread runs: takes handles of every kind there is. */
