@@ -229,7 +229,7 @@ bool recorder_next(const struct recorder *recorder, uint64_t *stamp, struct reco
 static bool is_under_way(const struct op *op)
 {
     enum op_state state = atomic_load_explicit(&op->state, memory_order_acquire);
-    return state == OP_PENDING || state == OP_CANCELLING;
+    return state == OP_HELD || state == OP_PENDING || state == OP_CANCELLING;
 }
 
 /* An op that pends stays as it is while the ring's lock is held. */

@@ -40,8 +40,8 @@ static const uint64_t errors_of_all =
 bool grammar_allows(const struct abi_submission *submission, uint32_t status, bool is_served)
 {
     const struct op_row *row = grammar_row(submission->op);
-    if (row == nullptr) return status == ABI_STATUS_NOT_IMPLEMENTED;
-    uint64_t allowed = errors_of_all | row->errors;
+    uint64_t allowed = errors_of_all;
+    allowed |= row != nullptr ? row->errors : ROW_ERROR_BIT(ABI_STATUS_NOT_IMPLEMENTED);
     if ((submission->flags & ABI_SUBMISSION_TIMEOUT) != 0)
         allowed |= ROW_ERROR_BIT(ABI_STATUS_TIMED_OUT);
     if ((submission->flags & (ABI_SUBMISSION_LINK | ABI_SUBMISSION_HARD_LINK)) != 0)
@@ -49,7 +49,7 @@ bool grammar_allows(const struct abi_submission *submission, uint32_t status, bo
     if ((submission->op_flags & ABI_OP_FLAG_POOL) != 0)
         allowed |= ROW_ERROR_BIT(ABI_STATUS_WOULD_BLOCK);
     /* A server answers what it likes, and may be gone. */
-    if (is_served && row->served == ROW_FORWARDED) return true;
+    if (is_served && row != nullptr && row->served == ROW_FORWARDED) return true;
     return (allowed & ROW_ERROR_BIT(status)) != 0;
 }
 
@@ -431,6 +431,8 @@ static uint8_t make_flags(struct chance *chance)
 {
     uint8_t flags = (uint8_t)(1u << chance_below(chance, 8));
     if (!chance_one_in(chance, 64)) flags &= ABI_SUBMISSION_FLAGS_KNOWN;
+    /* One that drains behind one that waits for ever is the end of this ring's work. */
+    if (!chance_one_in(chance, 8)) flags &= (uint8_t)~ABI_SUBMISSION_DRAIN;
     return flags;
 }
 
