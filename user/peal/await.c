@@ -130,7 +130,7 @@ void operation_stops_send(struct task_scheduler *scheduler)
         struct peal_operation *operation = LIST_ELEMENT(first, struct peal_operation, link);
         operation->stop = STOP_SENT;
         operation->outstanding++;
-        *slot = (struct abi_submission){.op = OP_CANCEL,
+        *slot = (struct abi_submission){.op = ABI_OP_CANCEL,
                                         .user_data = user_data_of(operation) | USER_DATA_IS_STOP,
                                         .args = {user_data_of(operation)}};
         peal_ring_push();

@@ -1,5 +1,5 @@
-USER_FLAGS += -fstack-protector-strong -mstack-protector-guard=global -ffunction-sections \
-              -fdata-sections
+USER_FLAGS += -Xclang -fstack-clash-protection -fstack-protector-strong \
+              -mstack-protector-guard=global -ffunction-sections -fdata-sections
 
 USER_LIBRARY_SOURCES += \
     user/peal/bytes.c user/peal/calendar.c user/peal/clock.c user/peal/file.c user/peal/format.c \

@@ -4,7 +4,8 @@
  * A synchronous call waits for the completion that carries PEAL_USER_DATA_CALL. Others may lie in
  * front of it; they stay where they are, unread, so that the kernel's back-pressure still counts
  * them. The call's own is then taken from the middle: its user data becomes
- * PEAL_USER_DATA_CLAIMED, and the head moves over it when it gets there.
+ * PEAL_USER_DATA_CLAIMED, and the head moves over it when it gets there. What tasks and pendings
+ * wait for is taken in the same way, see await.c.
  */
 #include "peal/ring.h"
 #include "peal/call.h"
@@ -61,6 +62,24 @@ static void claim(struct peal_ring *ring, struct abi_completion *completion)
     ring->settle_count++;
 }
 
+/*
+ * A program's completions at the head, which it has not reaped, keep the claimed ones behind them
+ * from being passed. Moves those that stay to the end, over the claimed ones.
+ */
+static void compact(struct peal_ring *ring)
+{
+    uint32_t to = ring->settled_end;
+    for (uint32_t from = to; from != ring->completion_head;) {
+        struct abi_completion entry = ring->completions[--from & ring->completion_mask];
+        if (entry.user_data == PEAL_USER_DATA_CLAIMED) continue;
+        ring->completions[--to & ring->completion_mask] = entry;
+    }
+    ring->settle_count -= ring->claimed_count;
+    ring->claimed_count = 0;
+    ring->completion_head = to;
+    store_release(&ring->header->completion_head, to);
+}
+
 /* Each completion is looked at once: what stays is a program's. */
 void peal_ring_settle(struct peal_ring *ring)
 {
@@ -78,6 +97,7 @@ void peal_ring_settle(struct peal_ring *ring)
     }
     ring->settled_end = end;
     pass_claimed(ring);
+    if (ring->claimed_count > ring->completion_mask / 4) compact(ring);
 }
 
 /* As peal_submit() while completions of the library's come between those waited for. */
@@ -151,6 +171,7 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
 {
     size_result result;
     while (!call_claim(ring, &result)) {
+        peal_ring_settle(ring);
         uint64_t answer = peal_ring_enter(ring, peal_ring_unread(ring) + 1, ABI_DEADLINE_NEVER);
         if (call_claim(ring, &result)) break;
         if (load_acquire(&ring->header->submission_head) != ring->submission_tail &&

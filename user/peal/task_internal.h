@@ -4,8 +4,7 @@
 #include "peal/call.h"
 #include "peal/task_scheduler.h"
 
-/* Until the operation table has them. */
-#define OP_CANCEL        2u
+/* Until the operation table has it. */
 #define OP_REQUEST_REPLY 147u
 
 /* The calling thread's scheduler, made ready at its first use. */

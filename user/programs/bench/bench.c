@@ -5,9 +5,11 @@
  * rounds after some that are not counted.
  */
 #include "peal/atomic.h"
+#include "peal/await.h"
 #include "peal/call.h"
 #include "peal/clock.h"
 #include "peal/file.h"
+#include "peal/group.h"
 #include "peal/memory.h"
 #include "peal/mutex.h"
 #include "peal/output.h"
@@ -30,6 +32,12 @@ static const char usage[] =
     "  yield          a voluntary switch to another thread\n"
     "  process_switch a voluntary switch to another process\n"
     "  clock          read the clock\n"
+    "  task_switch    a switch from one task to another\n"
+    "  task_nop       a request that does nothing, by 32 tasks, each\n"
+    "  await_done     begin a request that does nothing, in batches of 32, and await it; each\n"
+    "  await          of that, the await\n"
+    "  mutex          take a mutex and give it back\n"
+    "  task_spawn     start a task and wait for its end\n"
     "BENCH_FILE names the file that is read (/boot/bin/shell).\n";
 
 #define BATCH 32u
@@ -202,12 +210,84 @@ static const text yield_for_ever = TEXT("--yield-for-ever");
         peal_yield();
 }
 
+static struct mutex bench_mutex;
+
+static status round_mutex(void)
+{
+    mutex_lock(&bench_mutex);
+    mutex_unlock(&bench_mutex);
+    return OK;
+}
+
+#define TASK_ROUNDS 1000u
+
+static status yield_many(void *)
+{
+    for (uint32_t i = 0; i < TASK_ROUNDS; i++)
+        task_yield();
+    return OK;
+}
+
+static status nop_many(void *)
+{
+    for (uint32_t i = 0; i < TASK_ROUNDS; i++)
+        TRY(peal_nop().status);
+    return OK;
+}
+
+static status task_nothing(void *)
+{
+    return OK;
+}
+
+static status run_tasks(task_function *function, uint32_t count)
+{
+    OWNED(task_group) group = {0};
+    group_begin(&group);
+    for (uint32_t i = 0; i < count; i++)
+        TRY(group_spawn(&group, function, nullptr));
+    return group_wait(&group);
+}
+
+static status round_task_switch(void)
+{
+    return run_tasks(yield_many, 2);
+}
+
+static status round_task_nop(void)
+{
+    return run_tasks(nop_many, BATCH);
+}
+
+static status round_task_spawn(void)
+{
+    return run_tasks(task_nothing, 1);
+}
+
+/* Of the rounds since it was zeroed: what the awaits alone took. */
+static uint64_t awaits_ns;
+
+static status round_await(void)
+{
+    peal_pending pendings[BATCH];
+    for (uint32_t i = 0; i < BATCH; i++)
+        pendings[i] = peal_begin(&(struct abi_submission){.op = ABI_OP_NOP});
+    TRY(peal_submit(0, 0).status);
+    TRY(peal_is_done(&pendings[0]) ? OK : FAIL(IO_ERROR)); /* takes what has completed */
+    uint64_t start_ns = peal_clock_now_ns();
+    for (uint32_t i = 0; i < BATCH; i++)
+        TRY(peal_await(&pendings[i]).status);
+    awaits_ns += peal_clock_now_ns() - start_ns;
+    return OK;
+}
+
 struct bench {
     text name;
     bench_round *round;
     uint32_t rounds;
     uint32_t divisor; /* operations in a round */
     int (*partner)(uint64_t argument);
+    bool measures_awaits;
     bool has_other_process; /* while this runs, another process does nothing but yield */
 };
 
@@ -224,6 +304,12 @@ static const struct bench benches[] = {
     {TEXT("yield"), round_yield, 5000, .divisor = 2, .partner = yield_partner},
     {TEXT("process_switch"), round_yield, 5000, .divisor = 2, .has_other_process = true},
     {TEXT("clock"), round_clock, 10000, .divisor = 1},
+    {TEXT("task_switch"), round_task_switch, 5, .divisor = 2 * TASK_ROUNDS},
+    {TEXT("task_nop"), round_task_nop, 1, .divisor = BATCH * TASK_ROUNDS},
+    {TEXT("task_spawn"), round_task_spawn, 500, .divisor = 1},
+    {TEXT("await_done"), round_await, 200, .divisor = BATCH},
+    {TEXT("await"), round_await, 200, .divisor = BATCH, .measures_awaits = true},
+    {TEXT("mutex"), round_mutex, 10000, .divisor = 1},
 };
 
 static status run_rounds(const struct bench *bench, uint64_t *out_ns)
@@ -232,10 +318,12 @@ static status run_rounds(const struct bench *bench, uint64_t *out_ns)
     if (operations == 0) return FAIL(INVALID_ARGUMENT);
     for (uint32_t i = 0; i < bench->rounds / 10 + 1; i++)
         TRY(bench->round());
+    awaits_ns = 0;
     uint64_t start_ns = peal_clock_now_ns();
     for (uint32_t i = 0; i < bench->rounds; i++)
         TRY(bench->round());
-    *out_ns = (peal_clock_now_ns() - start_ns) / operations;
+    uint64_t all_ns = peal_clock_now_ns() - start_ns;
+    *out_ns = (bench->measures_awaits ? awaits_ns : all_ns) / operations;
     return OK;
 }
 
