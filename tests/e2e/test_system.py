@@ -291,3 +291,27 @@ def test_another_build_of_the_same_sources_gives_the_same_bytes(tmp_path):
 
     shutil.copytree(ROOT, tmp_path / "sources", ignore=shutil.ignore_patterns(".git", BUILD.name))
     assert build(ROOT, BUILD) == build(tmp_path / "sources", tmp_path / "build")
+
+
+def test_why_tells_how_a_handle_came_to_be_and_where_rights_were_lost(shared_shell):
+    lines = shared_shell.run("with root:look_up+read+close,stdout,stderr,system why root").splitlines()
+    assert re.match(r"root: directory, object \d+, read,", lines[0]), lines[0]
+    granted = lines[1]
+    assert "granted to a new process by shell (" in granted and "held by why (" in granted, granted
+    assert re.search(r"lost .*dup,.*enumerate", granted), granted
+    assert "given out with the object" in lines[-1] and "step 0" in lines[-1], lines[-1]
+    steps = [int(re.search(r"step (\d+)", line)[1]) for line in lines[1:]]
+    assert steps == sorted(steps, reverse=True) and steps[-1] == 0
+    # What a refusal says agrees with it.
+    refusal = shared_shell.run("with root:look_up+read+close,cwd:look_up+read+close,stdout,stderr ls /")
+    assert f"lost at step {steps[0]} " in refusal and "dup" in refusal, refusal
+    assert "no handle named 'nothing'" in shared_shell.run("why nothing")
+
+
+def test_reach_lists_who_can_reach_an_object_through_whom(shared_shell):
+    text = shared_shell.run("reach console")
+    assert "no handle" in text or "NOT_FOUND" in text, text  # not granted under that name
+    lines = shared_shell.run("reach stdout").splitlines()
+    assert any(line.startswith("shell (") for line in lines), lines
+    own = [line for line in lines if line.startswith("reach (")]
+    assert len(own) == 3 and all("granted to a new process" in line and "shell (" in line for line in own), lines

@@ -1,7 +1,7 @@
 USER_FLAGS += -Xclang -fstack-clash-protection -fstack-protector-strong \
               -mstack-protector-guard=global -ffunction-sections -fdata-sections
 
-USER_LIBRARY_SOURCES += \
+USER_LIBRARY_SOURCES += user/peal/history.c \
     user/peal/bytes.c user/peal/calendar.c user/peal/clock.c user/peal/file.c user/peal/format.c \
     user/peal/handle.c user/peal/heap.c user/peal/heap_arena.c user/peal/memory.c \
     user/peal/mutex.c user/peal/names.c user/peal/output.c user/peal/path.c user/peal/pool.c user/peal/process.c \
@@ -23,7 +23,7 @@ USER_HOST_TESTS += \
     user/programs/shell/line_editor_test.c user/programs/shell/words_test.c
 
 # Tasks, and what they stand on.
-USER_LIBRARY_SOURCES += \
+USER_LIBRARY_SOURCES += user/peal/history.c \
     user/peal/await.c user/peal/begin.c user/peal/deadline_queue.c user/peal/group.c \
     user/peal/park.c user/peal/scope.c user/peal/scope_tree.c user/peal/sync.c user/peal/task.c \
     user/peal/task_channel.c user/peal/task_stack.c

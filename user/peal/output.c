@@ -116,7 +116,7 @@ static void format_refusal(struct writer *line)
     if (step == 0)
         writer_write(line, TEXT(", which it never had; nor had the directory it was opened in."));
     else
-        writer_format(line, ", taken away by restriction %u on its way here.", step);
+        writer_format(line, ", lost at step %u on its way here; `why` tells.", step);
 }
 
 void peal_error_status(text subject, status why)
@@ -133,5 +133,9 @@ void peal_error_status(text subject, status why)
     writer_format(&line, " (%.*s)", TEXT_ARGUMENTS(name));
     if (why.code == STATUS_INVALID_CAPABILITY)
         writer_write(&line, TEXT(" Was it granted? `handles` tells, `help with` explains."));
+    uint32_t detail = peal_refusal_detail();
+    if (why.code == STATUS_CAPABILITY_REVOKED && ABI_DETAIL_RIGHT(detail) == ABI_DETAIL_REVOKED)
+        writer_format(&line, " It derives from step %u, whose holder did that.",
+                      ABI_DETAIL_STEP(detail));
     error_write(&line);
 }

@@ -25,6 +25,7 @@ static const struct command_info commands[] = {
     {TEXT("ls"), TEXT("list a directory"), 0, false, false},
     {TEXT("poweroff"), TEXT("switch the machine off"), ABI_RIGHT_CONTROL, false, false},
     {TEXT("ps"), TEXT("list processes"), ABI_RIGHT_ENUMERATE, false, false},
+    {TEXT("reach"), TEXT("who can reach an object, through whom"), RIGHTS_OBSERVE, false, false},
     {TEXT("reboot"), TEXT("restart the machine"), ABI_RIGHT_CONTROL, false, false},
     {TEXT("serve"), TEXT("run a command with its files served from memory"), 0, false, true},
     {TEXT("sleep"), TEXT("wait for some seconds"), 0, false, false},
@@ -34,6 +35,7 @@ static const struct command_info commands[] = {
      true, true},
     {TEXT("true"), TEXT("succeed, with exit code 0"), 0, false, false},
     {TEXT("uptime"), TEXT("time since boot, and how busy it was"), ABI_RIGHT_STAT, false, false},
+    {TEXT("why"), TEXT("how a handle came to be, and lost rights"), RIGHTS_OBSERVE, false, false},
 };
 
 const struct command_info *command_find(text name)
