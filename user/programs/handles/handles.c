@@ -6,9 +6,8 @@
 static const char usage[] =
     "handles [process number]\n"
     "Lists what a process holds: kind, rights, the object's number, how many references it\n"
-    "has, and in how many steps the handle was derived from the first one; `why` tells more. "
-    "Without a number, what this\n"
-    "program itself was granted.\n";
+    "has, and in how many steps the handle was derived from the first one (`why` tells them).\n"
+    "Without a number, what this program itself was granted.\n";
 
 static void print_rights(uint64_t rights_held)
 {
