@@ -230,6 +230,14 @@ struct abi_spawn {
 };
 static_assert(sizeof(struct abi_spawn) == 64, "ABI");
 
+/* The detail of NOT_EXECUTABLE. */
+enum abi_not_executable : uint32_t {
+    ABI_NOT_EXECUTABLE_NONE = 0,
+#define NOT_EXECUTABLE(NAME, number, words) ABI_NOT_EXECUTABLE_##NAME = (number),
+#include <abi/not_executable.def>
+#undef NOT_EXECUTABLE
+};
+
 /* THREAD_CREATE. The thread starts with rdi = argument, rsi = address of its ring, rdx = its id. */
 struct abi_thread_start {
     uint64_t entry_address;

@@ -46,7 +46,8 @@ static status grant_and_start(struct process *process, const struct first_proces
 
 static status load_and_start(struct process *process, const struct first_process *first)
 {
-    image_result loaded = program_load(first->file, first->name);
+    enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
+    image_result loaded = program_load(first->file, first->name, &reason);
     TRY(loaded.status);
     status outcome = process_load(process, loaded.value);
     image_put(loaded.value);

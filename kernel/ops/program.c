@@ -20,13 +20,12 @@ struct image_source program_source(struct vnode *file)
     };
 }
 
-image_result program_load(struct vnode *file, text name)
+image_result program_load(struct vnode *file, text name, enum abi_not_executable *out_reason)
 {
     struct image_source source = program_source(file);
-    text reason = {0};
-    image_result loaded = image_load(&source, &reason);
+    image_result loaded = image_load(&source, out_reason);
     if (loaded.status.code == STATUS_NOT_EXECUTABLE)
         log_line("task", "%.*s is no program for this machine: %.*s", TEXT_ARGUMENTS(name),
-                 TEXT_ARGUMENTS(reason));
+                 TEXT_ARGUMENTS(elf_reason(*out_reason)));
     return loaded;
 }

@@ -9,6 +9,6 @@
 
 /* Borrows the vnode, which is a file. */
 struct image_source program_source(struct vnode *file);
-/* One reference. The file's reason for being no program goes to the log, with `name`. Errors as
+/* One reference. Why the file is no program goes to the log as well, with `name`. Errors as
  * image_load. */
-image_result program_load(struct vnode *file, text name);
+image_result program_load(struct vnode *file, text name, enum abi_not_executable *out_reason);

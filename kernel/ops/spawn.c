@@ -176,8 +176,10 @@ static op_outcome spawn(struct op *op, struct image *image)
 
 static op_outcome load_and_spawn(struct op *op)
 {
-    image_result loaded = program_load(vfs_vnode(op_object(op)), TEXT("a file to be started"));
-    if (!is_ok(loaded.status)) return op_failed(loaded.status);
+    enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
+    image_result loaded =
+        program_load(vfs_vnode(op_object(op)), TEXT("a file to be started"), &reason);
+    if (!is_ok(loaded.status)) return op_refused(loaded.status, reason);
     OWNED(image_owner) image = TAKE(loaded.value);
     return spawn(op, image);
 }

@@ -51,10 +51,10 @@ struct reader {
     size_t head_bytes;
     uint64_t file_bytes;
     struct elf_layout *layout;
-    text reason; /* empty: nothing is wrong so far */
+    enum abi_not_executable reason; /* NONE: nothing is wrong so far */
 };
 
-static bool refuse(struct reader *reader, text reason)
+static bool refuse(struct reader *reader, enum abi_not_executable reason)
 {
     reader->reason = reason;
     return false;
@@ -65,20 +65,20 @@ static bool read_header(struct reader *reader)
     const uint8_t *head = reader->head;
     static const uint8_t magic[4] = {0x7f, 'E', 'L', 'F'};
     if (reader->head_bytes < sizeof(magic) || !bytes_equal(head, magic, sizeof(magic)))
-        return refuse(reader, TEXT("it is not an ELF file"));
-    if (reader->head_bytes < HEADER_END) return refuse(reader, TEXT("its ELF header is cut short"));
-    if (head[HEADER_CLASS] != CLASS_64) return refuse(reader, TEXT("it is not a 64-bit program"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_NOT_ELF);
+    if (reader->head_bytes < HEADER_END) return refuse(reader, ABI_NOT_EXECUTABLE_HEADER_CUT_SHORT);
+    if (head[HEADER_CLASS] != CLASS_64) return refuse(reader, ABI_NOT_EXECUTABLE_NOT_64_BIT);
     if (head[HEADER_DATA] != DATA_LITTLE_ENDIAN)
-        return refuse(reader, TEXT("it is for a big-endian machine"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_BIG_ENDIAN);
     if (head[HEADER_IDENT_VERSION] != VERSION_CURRENT ||
         load_le32(head + HEADER_VERSION) != VERSION_CURRENT)
-        return refuse(reader, TEXT("its ELF version is unknown"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_UNKNOWN_VERSION);
     if (load_le16(head + HEADER_MACHINE) != MACHINE_X86_64)
-        return refuse(reader, TEXT("it is for another kind of processor"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_OTHER_PROCESSOR);
     if (load_le16(head + HEADER_TYPE) != TYPE_DYNAMIC)
-        return refuse(reader, TEXT("it is not a position-independent executable"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_NOT_POSITION_INDEPENDENT);
     if (load_le16(head + HEADER_BYTES) < HEADER_END)
-        return refuse(reader, TEXT("its ELF header gives itself a wrong size"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_WRONG_HEADER_SIZE);
     return true;
 }
 
@@ -88,13 +88,13 @@ static bool read_table_place(struct reader *reader, const uint8_t **out_table, u
     const uint8_t *head = reader->head;
     uint64_t offset = load_le64(head + HEADER_PROGRAM_HEADERS);
     uint32_t count = load_le16(head + HEADER_PROGRAM_HEADER_COUNT);
-    if (count == 0) return refuse(reader, TEXT("it has no program headers"));
+    if (count == 0) return refuse(reader, ABI_NOT_EXECUTABLE_NO_PROGRAM_HEADERS);
     if (load_le16(head + HEADER_PROGRAM_HEADER_BYTES) != SEGMENT_END)
-        return refuse(reader, TEXT("its program headers have a wrong size"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_WRONG_PROGRAM_HEADER_SIZE);
     if (!is_aligned(offset, sizeof(uint64_t)))
-        return refuse(reader, TEXT("its program headers are not aligned"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_PROGRAM_HEADERS_NOT_ALIGNED);
     if (!span_fits(offset, (uint64_t)count * SEGMENT_END, reader->head_bytes))
-        return refuse(reader, TEXT("its program headers are not in the first page of the file"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_PROGRAM_HEADERS_FAR_AWAY);
     *out_table = head + offset;
     *out_count = count;
     return true;
@@ -116,16 +116,15 @@ static bool check_segment_place(struct reader *reader, const uint8_t *header)
     uint64_t file_bytes = load_le64(header + SEGMENT_FILE_BYTES);
     uint64_t memory_bytes = load_le64(header + SEGMENT_MEMORY_BYTES);
     uint64_t alignment = load_le64(header + SEGMENT_ALIGNMENT);
-    if (file_bytes > memory_bytes)
-        return refuse(reader, TEXT("a segment has more bytes in the file than in memory"));
+    if (file_bytes > memory_bytes) return refuse(reader, ABI_NOT_EXECUTABLE_SEGMENT_LARGER_IN_FILE);
     if (!span_fits(offset, file_bytes, reader->file_bytes))
-        return refuse(reader, TEXT("a segment lies beyond the end of the file"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_SEGMENT_BEYOND_FILE);
     if (!span_fits(address, memory_bytes, ELF_IMAGE_BYTES_MAX))
-        return refuse(reader, TEXT("a segment lies too high in memory"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_SEGMENT_TOO_HIGH);
     if (alignment < PAGE_BYTES || (alignment & (alignment - 1)) != 0)
-        return refuse(reader, TEXT("a segment is not aligned to pages"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_SEGMENT_NOT_ALIGNED);
     if (!is_aligned(address - offset, alignment))
-        return refuse(reader, TEXT("a segment's place in memory does not fit that in the file"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_SEGMENT_MISPLACED);
     return true;
 }
 
@@ -137,16 +136,15 @@ static bool read_segment(struct reader *reader, const uint8_t *header)
     uint64_t memory_bytes = load_le64(header + SEGMENT_MEMORY_BYTES);
     if (memory_bytes == 0) return true;
     if (layout->segment_count == ELF_SEGMENTS_MAX)
-        return refuse(reader, TEXT("it has too many segments"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_TOO_MANY_SEGMENTS);
     if ((flags & FLAG_WRITE) && (flags & FLAG_EXECUTE))
-        return refuse(reader, TEXT("a segment is both writable and executable"));
-    if (access_of(flags) == 0) return refuse(reader, TEXT("a segment has no access at all"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_WRITABLE_AND_EXECUTABLE);
+    if (access_of(flags) == 0) return refuse(reader, ABI_NOT_EXECUTABLE_NO_ACCESS);
     if (!check_segment_place(reader, header)) return false;
 
     uint64_t start = round_down(address, PAGE_BYTES);
     uint64_t end = round_up(address + memory_bytes, PAGE_BYTES);
-    if (start < layout->image_bytes)
-        return refuse(reader, TEXT("its segments overlap or do not ascend"));
+    if (start < layout->image_bytes) return refuse(reader, ABI_NOT_EXECUTABLE_SEGMENTS_OVERLAP);
     layout->segments[layout->segment_count++] = (struct elf_segment){
         .address = start,
         .memory_bytes = end - start,
@@ -164,12 +162,11 @@ static bool read_segments(struct reader *reader, const uint8_t *table, uint32_t 
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *header = table + (size_t)i * SEGMENT_END;
         uint32_t type = load_le32(header + SEGMENT_TYPE);
-        if (type == TYPE_INTERPRETER)
-            return refuse(reader, TEXT("it asks for an interpreter: it is dynamically linked"));
+        if (type == TYPE_INTERPRETER) return refuse(reader, ABI_NOT_EXECUTABLE_DYNAMICALLY_LINKED);
         if (type == TYPE_LOAD && !read_segment(reader, header)) return false;
     }
     if (reader->layout->segment_count == 0)
-        return refuse(reader, TEXT("it has nothing to load into memory"));
+        return refuse(reader, ABI_NOT_EXECUTABLE_NOTHING_TO_LOAD);
     return true;
 }
 
@@ -183,7 +180,7 @@ static bool check_entry(struct reader *reader)
         bool is_inside = layout->entry >= start && layout->entry < start + segment->file_bytes;
         if (is_inside && (segment->access & ABI_ACCESS_EXECUTE) != 0) return true;
     }
-    return refuse(reader, TEXT("its entry point is not in an executable segment"));
+    return refuse(reader, ABI_NOT_EXECUTABLE_NO_ENTRY_POINT);
 }
 
 /* Where the program headers are in memory, when some segment brings them there. */
@@ -214,7 +211,7 @@ static bool read_all(struct reader *reader)
 }
 
 status elf_read_layout(const void *head, size_t head_bytes, uint64_t file_bytes,
-                       struct elf_layout *out_layout, text *out_reason)
+                       struct elf_layout *out_layout, enum abi_not_executable *out_reason)
 {
     struct elf_layout layout = {0};
     struct reader reader = {
@@ -229,4 +226,18 @@ status elf_read_layout(const void *head, size_t head_bytes, uint64_t file_bytes,
     }
     *out_layout = layout;
     return OK;
+}
+
+text elf_reason(enum abi_not_executable reason)
+{
+    switch (reason) {
+#define NOT_EXECUTABLE(NAME, number, words) \
+    case ABI_NOT_EXECUTABLE_##NAME:         \
+        return TEXT(words);
+#include <abi/not_executable.def>
+#undef NOT_EXECUTABLE
+    case ABI_NOT_EXECUTABLE_NONE:
+        break;
+    }
+    return TEXT("");
 }

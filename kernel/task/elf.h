@@ -11,6 +11,7 @@
 #pragma once
 #include "base/status.h"
 #include "base/text.h"
+#include <abi/ops.h>
 
 #define ELF_SEGMENTS_MAX    16u
 #define ELF_IMAGE_BYTES_MAX (256ull << 20)
@@ -35,7 +36,9 @@ struct elf_layout {
 };
 /*
  * `head` is the first min(file size, ELF_HEADER_BYTES_MAX) bytes of a file of file_bytes.
- *   NOT_EXECUTABLE   with *out_reason saying what is wrong with it, in words (a literal)
+ *   NOT_EXECUTABLE   with *out_reason saying what is wrong with it
  */
 status elf_read_layout(const void *head, size_t head_bytes, uint64_t file_bytes,
-                       struct elf_layout *out_layout, text *out_reason);
+                       struct elf_layout *out_layout, enum abi_not_executable *out_reason);
+/* In words, a literal; empty for none. */
+text elf_reason(enum abi_not_executable reason);

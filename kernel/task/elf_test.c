@@ -55,7 +55,8 @@ static struct program good_program(void)
     return program;
 }
 
-static status layout_of(const struct program *program, struct elf_layout *layout, text *reason)
+static status layout_of(const struct program *program, struct elf_layout *layout,
+                        enum abi_not_executable *reason)
 {
     return elf_read_layout(program->bytes, program->head_bytes, program->file_bytes, layout,
                            reason);
@@ -65,7 +66,7 @@ TEST(a_good_program_is_laid_out_in_pages)
 {
     struct program program = good_program();
     struct elf_layout layout;
-    text reason = {0};
+    enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
     CHECK_STATUS(OK, layout_of(&program, &layout, &reason));
     CHECK_EQUAL(3, layout.segment_count);
     CHECK_EQUAL(0x1010, layout.entry);
@@ -132,13 +133,14 @@ TEST(every_fault_of_a_program_is_refused_in_its_own_words)
         struct program program = good_program();
         memcpy(program.bytes + spoiled[i].offset, &spoiled[i].value, spoiled[i].width);
         struct elf_layout layout;
-        text reason = {0};
+        enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
         status read = layout_of(&program, &layout, &reason);
-        bool is_as_said = read.code == STATUS_NOT_EXECUTABLE &&
-                          text_equal(reason, (text){spoiled[i].words, strlen(spoiled[i].words)});
+        bool is_as_said =
+            read.code == STATUS_NOT_EXECUTABLE &&
+            text_equal(elf_reason(reason), (text){spoiled[i].words, strlen(spoiled[i].words)});
         if (!is_as_said)
             test_fail(__FILE__, __LINE__, "row %zu: expected \"%s\", not %u \"%.*s\"", i,
-                      spoiled[i].words, read.code, TEXT_ARGUMENTS(reason));
+                      spoiled[i].words, read.code, TEXT_ARGUMENTS(elf_reason(reason)));
     }
 }
 
@@ -149,9 +151,9 @@ TEST(a_program_cut_short_anywhere_is_refused)
         program.head_bytes = length;
         program.file_bytes = length;
         struct elf_layout layout;
-        text reason = {0};
+        enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
         CHECK_STATUS(NOT_EXECUTABLE, layout_of(&program, &layout, &reason));
-        CHECK(reason.length > 0);
+        CHECK(elf_reason(reason).length > 0);
     }
 }
 
@@ -163,7 +165,7 @@ TEST(too_many_segments_are_refused_and_empty_ones_do_not_count)
         for (uint32_t i = 0; i < extra; i++)
             set_segment(&program, 3 + i, R, 0, 0x10000 + i * PAGE_BYTES, 0, i % 2 ? 0 : 1);
         struct elf_layout layout;
-        text reason = {0};
+        enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
         status read = layout_of(&program, &layout, &reason);
         CHECK_EQUAL(STATUS_OK, read.code);
         CHECK_EQUAL(3 + (extra + 1) / 2, layout.segment_count);
@@ -173,11 +175,11 @@ TEST(too_many_segments_are_refused_and_empty_ones_do_not_count)
     for (uint32_t i = 0; i < 14; i++)
         set_segment(&program, 3 + i, R, 0, 0x10000 + i * PAGE_BYTES, 0, 1);
     struct elf_layout layout;
-    text reason = {0};
+    enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
     CHECK_STATUS(NOT_EXECUTABLE, layout_of(&program, &layout, &reason));
-    CHECK(text_equal(reason, TEXT("it has too many segments")));
+    CHECK(text_equal(elf_reason(reason), TEXT("it has too many segments")));
     store_le16(program.bytes + 56, 1);
     store_le32(header_of(&program, 0), 0x6474e551); /* PT_GNU_STACK: nothing to load */
     CHECK_STATUS(NOT_EXECUTABLE, layout_of(&program, &layout, &reason));
-    CHECK(text_equal(reason, TEXT("it has nothing to load into memory")));
+    CHECK(text_equal(elf_reason(reason), TEXT("it has nothing to load into memory")));
 }

@@ -51,7 +51,7 @@ static void image_owner_drop(image_owner *owner)
 /* ---- loading ---- */
 
 static status read_layout(const struct image_source *source, struct elf_layout *out_layout,
-                          text *out_reason)
+                          enum abi_not_executable *out_reason)
 {
     uint64_t length = min_of(source->size_bytes, (uint64_t)ELF_HEADER_BYTES_MAX);
     void *head = heap_take(ELF_HEADER_BYTES_MAX);
@@ -90,7 +90,7 @@ static status load_segment(const struct image_source *source, struct image *imag
     return fill_segment(source, segment, made.value);
 }
 
-static image_result load(const struct image_source *source, text *out_reason)
+static image_result load(const struct image_source *source, enum abi_not_executable *out_reason)
 {
     OWNED(image_owner) image = heap_take_zeroed(sizeof(*image));
     if (image == nullptr) return (image_result){.status = FAIL(OUT_OF_MEMORY)};
@@ -161,7 +161,7 @@ static struct image *enter(struct image *image)
     return chosen;
 }
 
-image_result image_load(const struct image_source *source, text *out_reason)
+image_result image_load(const struct image_source *source, enum abi_not_executable *out_reason)
 {
     struct image *known = image_find(source->identity, source->version);
     if (known != nullptr) return (image_result){.value = known};

@@ -30,7 +30,7 @@ RESULT_TYPE(image_result, struct image *);
 /* Boot. Also offers idle images to the frame pool when memory is short. */
 void image_init(void);
 /* One reference. NOT_EXECUTABLE (*out_reason says why), OUT_OF_MEMORY, IO_ERROR */
-image_result image_load(const struct image_source *source, text *out_reason);
+image_result image_load(const struct image_source *source, enum abi_not_executable *out_reason);
 /* One reference when it is in memory already, else nullptr. Does not read, so it hardly waits. */
 struct image *image_find(uint64_t identity, uint64_t version);
 /* One more reference; answers the image. */

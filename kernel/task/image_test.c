@@ -84,7 +84,7 @@ static void start(void)
 static struct image *load(struct file *file, uint64_t identity, uint64_t version)
 {
     struct image_source source = source_of(file, identity, version);
-    text reason = {0};
+    enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
     image_result loaded = image_load(&source, &reason);
     CHECK_STATUS(OK, loaded.status);
     return loaded.value;
@@ -167,7 +167,7 @@ TEST(what_cannot_be_read_or_is_no_program_leaves_nothing)
     uint64_t free_before = frame_pool_count().free_frames;
     struct file file = program('v');
     struct image_source source = source_of(&file, 20, 1);
-    text reason = {0};
+    enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
     for (uint64_t fail_from = 0; fail_from < 0x1800; fail_from += 0x400) {
         file.fail_from = fail_from;
         CHECK_STATUS(IO_ERROR, image_load(&source, &reason).status);
@@ -175,7 +175,7 @@ TEST(what_cannot_be_read_or_is_no_program_leaves_nothing)
     file.fail_from = UINT64_MAX;
     file.bytes[0] = '#';
     CHECK_STATUS(NOT_EXECUTABLE, image_load(&source, &reason).status);
-    CHECK(text_equal(reason, TEXT("it is not an ELF file")));
+    CHECK(text_equal(elf_reason(reason), TEXT("it is not an ELF file")));
     source.size_bytes = 0;
     CHECK_STATUS(NOT_EXECUTABLE, image_load(&source, &reason).status);
     CHECK_EQUAL(free_before, frame_pool_count().free_frames);
@@ -188,7 +188,7 @@ TEST(every_allocation_that_fails_leaves_the_cache_usable)
     struct image_source source = source_of(&file, 30, 1);
     uint64_t free_before = frame_pool_count().free_frames;
     FOR_EACH_FAILING_ALLOCATION {
-        text reason = {0};
+        enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
         image_result loaded = image_load(&source, &reason);
         if (is_ok(loaded.status))
             image_put(loaded.value);

@@ -192,7 +192,9 @@ def test_what_is_no_program_is_refused_with_the_reason(shell, fat_disk):
     assert machine.run("/disk0/good.elf") == ""
     for name, (_, why) in bad.items():
         seen = machine.run(f"/disk0/{name}")
-        assert why in seen and "NOT_EXECUTABLE" in seen, (name, seen)
+        told = re.search(r"^shell: .*NOT_EXECUTABLE.*$", seen, re.MULTILINE)
+        assert told and why in told[0], (name, seen)
+        assert re.search(rf"task: .*{why}", seen), (name, seen)
         assert machine.run("echo $?") == "126", name
     assert machine.run("/disk0/good.elf; echo $?") == "0"
 

@@ -46,11 +46,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     uint64_t claimed = load_le64(bytes + size - sizeof(uint64_t));
     uint64_t file_bytes = max_of((uint64_t)head_bytes, claimed);
     struct elf_layout layout;
-    text reason = {0};
+    enum abi_not_executable reason = ABI_NOT_EXECUTABLE_NONE;
     status read = elf_read_layout(bytes, head_bytes, file_bytes, &layout, &reason);
     if (is_ok(read))
         check_layout(&layout, file_bytes);
     else
-        ASSERT(read.code == STATUS_NOT_EXECUTABLE && reason.length > 0);
+        ASSERT(read.code == STATUS_NOT_EXECUTABLE && elf_reason(reason).length > 0);
     return 0;
 }

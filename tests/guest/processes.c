@@ -181,6 +181,7 @@ GUEST_TEST(what_is_no_program_is_refused)
         OWNED(file_handle) file = TAKE(opened.value);
         process_result started = peal_process_spawn(file_borrow(&file), &(struct peal_spawn){0});
         EXPECT_STATUS(NOT_EXECUTABLE, started.status);
+        EXPECT_EQUAL(ABI_NOT_EXECUTABLE_NOT_ELF, peal_refusal_detail());
     }
 }
 

@@ -1,6 +1,6 @@
 /* Rights, kinds and sizes in words. */
 #include "peal/output.h"
-#include <abi/types.h>
+#include <abi/ops.h>
 
 uint64_t peal_right_by_name(text name)
 {
@@ -39,6 +39,19 @@ text peal_kind_name(uint32_t kind)
 #undef KIND
     default:
         return TEXT("unknown");
+    }
+}
+
+text peal_not_executable_reason(uint32_t detail)
+{
+    switch (detail) {
+#define NOT_EXECUTABLE(NAME, number, words) \
+    case number:                            \
+        return TEXT(words);
+#include <abi/not_executable.def>
+#undef NOT_EXECUTABLE
+    default:
+        return TEXT("");
     }
 }
 

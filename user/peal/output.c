@@ -119,6 +119,13 @@ static void format_refusal(struct writer *line)
         writer_format(line, ", lost at step %u on its way here; `why` tells.", step);
 }
 
+/* What is wrong with the file, if the last refusal said so: the meaning ends with a full stop. */
+static void format_not_executable(struct writer *line)
+{
+    text reason = peal_not_executable_reason(peal_refusal_detail());
+    if (reason.length > 0) writer_format(line, " The reason: %.*s.", TEXT_ARGUMENTS(reason));
+}
+
 void peal_error_status(text subject, status why)
 {
     char bytes[768];
@@ -130,6 +137,7 @@ void peal_error_status(text subject, status why)
         format_refusal(&line);
     else
         writer_write(&line, meaning);
+    if (why.code == STATUS_NOT_EXECUTABLE) format_not_executable(&line);
     writer_format(&line, " (%.*s)", TEXT_ARGUMENTS(name));
     if (why.code == STATUS_INVALID_CAPABILITY)
         writer_write(&line, TEXT(" Was it granted? `handles` tells, `help with` explains."));

@@ -30,5 +30,7 @@ void peal_format_rights(struct writer *writer, uint64_t rights);
 /* The bit with this name ("read"), or 0. */
 uint64_t peal_right_by_name(text name);
 text peal_kind_name(uint32_t kind);
+/* The detail of NOT_EXECUTABLE in words ("it is not an ELF file"); empty for others. */
+text peal_not_executable_reason(uint32_t detail);
 /* 1536 as "1.5K": at most five characters. */
 void peal_format_bytes(struct writer *writer, uint64_t bytes);

@@ -185,6 +185,8 @@ void peal_format_failure(struct writer *writer, uint32_t code, uint32_t detail)
         writer_format(writer, " since step %u", ABI_DETAIL_STEP(detail));
     } else if (code == ABI_STATUS_CAPABILITY_REVOKED) {
         writer_format(writer, ": taken back by who held step %u", ABI_DETAIL_STEP(detail));
+    } else if (code == ABI_STATUS_NOT_EXECUTABLE && detail != 0) {
+        writer_format(writer, ": %.*s", TEXT_ARGUMENTS(peal_not_executable_reason(detail)));
     } else if (detail != 0) {
         writer_format(writer, ", detail 0x%x", detail);
     }

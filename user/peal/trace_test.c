@@ -37,12 +37,13 @@ TEST(what_is_asked_for_in_words)
 {
     check_submission((struct abi_submission){.op = ABI_OP_NOP}, "nop");
     check_submission((struct abi_submission){.op = ABI_OP_READ,
-                                             .capability = 0xabc00005,
                                              .length_bytes = 4096,
                                              .offset_bytes = ABI_OFFSET_CURRENT},
-                     "read file/console in slot 5, 4096 bytes at its position");
-    check_submission((struct abi_submission){.op = ABI_OP_READ, .capability = 5, .op_flags = 1},
-                     "read file/console in slot 5 at 0, flags 0x1");
+                     "read, 4096 bytes at its position");
+    check_submission((struct abi_submission){.op = ABI_OP_READ, .op_flags = 1},
+                     "read at 0, flags 0x1");
+    check_submission((struct abi_submission){.op = ABI_OP_TIMER_WAIT, .capability = 0xabc00005},
+                     "timer_wait timer in slot 5");
     check_submission(
         (struct abi_submission){.op = ABI_OP_CLOSE, .capability = 7, .flags = 1, .priority = 3},
         "close handle in slot 7, linked, priority 3");
