@@ -10,7 +10,7 @@
 
 /* One program may have half of the machine's memory: the other half is the rest of the system's. */
 static constexpr uint64_t MEMORY_SHARE = 2;
-static constexpr uint32_t HANDLES_MAX = 4096;
+static constexpr uint32_t HANDLES_MAX = 16384;
 static constexpr uint32_t THREADS_MAX = 256;
 
 static status grant(struct process *process, const struct first_handle *handle,

@@ -244,30 +244,6 @@ GUEST_TEST(what_a_dead_process_gave_on_can_still_be_taken_back)
 
 /* ---- several threads ---- */
 
-static uint64_t contested;
-static uint32_t is_over;
-
-/* Derives from and uses what another thread revokes, as fast as it can. */
-static int derive_and_use(uint64_t seed)
-{
-    (void)seed;
-    while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
-        buffer_ref shared = {contested};
-        buffer_result made = buffer_dup(shared, ABI_RIGHTS_ALL);
-        if (!is_ok(made.status)) return __LINE__;
-        OWNED(buffer_handle) copy = TAKE(made.value);
-        buffer_result below = buffer_dup(buffer_borrow(&copy), ABI_RIGHTS_ALL);
-        if (!is_ok(below.status) && below.status.code != STATUS_CAPABILITY_REVOKED) return __LINE__;
-        OWNED(buffer_handle) second = TAKE(below.value);
-        struct abi_stat stat;
-        status used = buffer_stat(buffer_borrow(&copy), &stat);
-        if (!is_ok(used) && used.code != STATUS_CAPABILITY_REVOKED) return __LINE__;
-        size_result taken = buffer_revoke(buffer_borrow(&copy));
-        if (!is_ok(taken.status) && taken.status.code != STATUS_CAPABILITY_REVOKED) return __LINE__;
-    }
-    return 0;
-}
-
 static int return_at_once(uint64_t ignored)
 {
     (void)ignored;
@@ -292,6 +268,137 @@ static void run_threads(int (*entry)(uint64_t argument), void (*meanwhile)(void)
         EXPECT(is_ok(ended.status));
         EXPECT_EQUAL(0, ended.value);
     }
+}
+
+/* ---- what is under way ---- */
+
+#define WAITS   40u
+#define REVOKED 99u /* user data */
+
+static uint64_t endless_timer(void)
+{
+    struct abi_completion made = raw_call(
+        (struct abi_submission){.op = ABI_OP_TIMER_CREATE, .args = {ABI_DEADLINE_NEVER, 0}});
+    return raw_is_ok(made) ? made.value : 0;
+}
+
+static struct abi_submission wait_through(uint64_t timer, uint64_t user_data)
+{
+    return (struct abi_submission){
+        .op = ABI_OP_TIMER_WAIT, .capability = timer, .user_data = user_data};
+}
+
+/* So many completions, in their order. */
+static uint32_t reap_all(struct abi_completion *completions, uint32_t count)
+{
+    uint32_t done = 0;
+    while (done < count && !guest_test_has_failed()) {
+        done += raw_reap(completions + done, count - done);
+        if (done < count) raw_enter(1, peal_deadline_in_ms(20000));
+    }
+    return done;
+}
+
+GUEST_TEST(what_waits_through_a_handle_ends_before_its_revocation_does)
+{
+    uint64_t timer = endless_timer();
+    uint64_t copy = copy_of(timer), below = copy_of(copy);
+    REQUIRE(timer != 0 && below != 0);
+    struct abi_submission requests[WAITS + 1];
+    for (uint32_t i = 0; i < WAITS; i++)
+        requests[i] = wait_through(i % 2 == 0 ? copy : below, i);
+    requests[WAITS] =
+        (struct abi_submission){.op = ABI_OP_REVOKE, .capability = timer, .user_data = REVOKED};
+    EXPECT_EQUAL(WAITS + 1, raw_publish(requests, WAITS + 1));
+    EXPECT_EQUAL(WAITS + 1, ABI_ENTER_ACCEPTED(raw_enter(0, 0)));
+
+    struct abi_completion completions[WAITS + 1];
+    REQUIRE(reap_all(completions, WAITS + 1) == WAITS + 1);
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < WAITS; i++) { /* the barrier: all of them, then it */
+        EXPECT_EQUAL(ABI_STATUS_CAPABILITY_REVOKED, raw_status(completions[i]));
+        EXPECT(completions[i].user_data < WAITS);
+        seen |= 1ull << completions[i].user_data;
+    }
+    EXPECT_EQUAL((1ull << WAITS) - 1, seen);
+    EXPECT_EQUAL(REVOKED, completions[WAITS].user_data);
+    EXPECT(raw_is_ok(completions[WAITS]));
+    EXPECT_EQUAL(2, completions[WAITS].value);
+    EXPECT(works(timer));
+    EXPECT(raw_close(below) && raw_close(copy) && raw_close(timer));
+}
+
+GUEST_TEST(a_wait_through_the_handle_that_stays_goes_on)
+{
+    uint64_t timer = endless_timer();
+    uint64_t copy = copy_of(timer);
+    struct abi_submission requests[] = {
+        wait_through(timer, 1),
+        wait_through(copy, 2),
+        {.op = ABI_OP_REVOKE, .capability = timer, .user_data = REVOKED},
+    };
+    EXPECT_EQUAL(3, raw_publish(requests, 3));
+    EXPECT_EQUAL(3, ABI_ENTER_ACCEPTED(raw_enter(0, 0)));
+    struct abi_completion completions[2];
+    REQUIRE(reap_all(completions, 2) == 2);
+    EXPECT_EQUAL(2, completions[0].user_data);
+    EXPECT_EQUAL(REVOKED, completions[1].user_data);
+    EXPECT_EQUAL(0, raw_reap(completions, 1));
+    struct abi_submission set = {
+        .op = ABI_OP_TIMER_SET, .capability = timer, .args = {1, 0}, .user_data = 3};
+    EXPECT_EQUAL(1, raw_publish(&set, 1));
+    EXPECT_EQUAL(1, ABI_ENTER_ACCEPTED(raw_enter(0, 0)));
+    REQUIRE(reap_all(completions, 2) == 2);
+    EXPECT(raw_is_ok(completions[0]) && raw_is_ok(completions[1]));
+    EXPECT(raw_close(copy) && raw_close(timer));
+}
+
+static uint64_t waited_for;
+static int wait_for_ever(uint64_t ignored)
+{
+    (void)ignored;
+    struct abi_completion done = raw_call(wait_through(waited_for, 0));
+    if (raw_status(done) != ABI_STATUS_CAPABILITY_REVOKED) return __LINE__;
+    return ABI_DETAIL_RIGHT(done.detail) == ABI_DETAIL_REVOKED ? 0 : __LINE__;
+}
+
+static uint64_t revoked_timer;
+static void revoke_the_timer(void)
+{
+    ignore_status(peal_sleep_until(peal_deadline_in_ms(5)));
+    EXPECT_EQUAL(1, revoked(revoked_timer));
+}
+
+GUEST_TEST(threads_that_wait_are_told_with_the_step)
+{
+    revoked_timer = endless_timer();
+    waited_for = copy_of(revoked_timer);
+    run_threads(wait_for_ever, revoke_the_timer);
+    EXPECT(raw_close(waited_for) && raw_close(revoked_timer));
+}
+
+static uint64_t contested;
+static uint32_t is_over;
+
+/* Derives from and uses what another thread revokes, as fast as it can. */
+static int derive_and_use(uint64_t seed)
+{
+    (void)seed;
+    while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
+        buffer_ref shared = {contested};
+        buffer_result made = buffer_dup(shared, ABI_RIGHTS_ALL);
+        if (!is_ok(made.status)) return __LINE__;
+        OWNED(buffer_handle) copy = TAKE(made.value);
+        buffer_result below = buffer_dup(buffer_borrow(&copy), ABI_RIGHTS_ALL);
+        if (!is_ok(below.status) && below.status.code != STATUS_CAPABILITY_REVOKED) return __LINE__;
+        OWNED(buffer_handle) second = TAKE(below.value);
+        struct abi_stat stat;
+        status used = buffer_stat(buffer_borrow(&copy), &stat);
+        if (!is_ok(used) && used.code != STATUS_CAPABILITY_REVOKED) return __LINE__;
+        size_result taken = buffer_revoke(buffer_borrow(&copy));
+        if (!is_ok(taken.status) && taken.status.code != STATUS_CAPABILITY_REVOKED) return __LINE__;
+    }
+    return 0;
 }
 
 static void do_nothing(void)

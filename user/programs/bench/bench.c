@@ -16,6 +16,7 @@
 #include "peal/process.h"
 #include "peal/thread.h"
 #include "peal/usage.h"
+#include "revoke_bench.h"
 
 static const char usage[] =
     "bench [name]...\n"
@@ -38,6 +39,11 @@ static const char usage[] =
     "  await          of that, the await\n"
     "  mutex          take a mutex and give it back\n"
     "  task_spawn     start a task and wait for its end\n"
+    "  dup            duplicate a handle and close the duplicate\n"
+    "  restrict       the same, and restrict the duplicate in between\n"
+    "  revoke_1       take back one duplicate\n"
+    "  revoke_10000   take back ten thousand at once\n"
+    "  revoke_in_use  the same while 100 waits are under way through them\n"
     "BENCH_FILE names the file that is read (/boot/bin/shell).\n";
 
 #define BATCH 32u
@@ -288,6 +294,7 @@ struct bench {
     uint32_t divisor; /* operations in a round */
     int (*partner)(uint64_t argument);
     bool measures_awaits;
+    bool measures_revocations;
     bool has_other_process; /* while this runs, another process does nothing but yield */
 };
 
@@ -310,6 +317,12 @@ static const struct bench benches[] = {
     {TEXT("await_done"), round_await, 200, .divisor = BATCH},
     {TEXT("await"), round_await, 200, .divisor = BATCH, .measures_awaits = true},
     {TEXT("mutex"), round_mutex, 10000, .divisor = 1},
+    {TEXT("dup"), round_dup, 2000, .divisor = 1},
+    {TEXT("restrict"), round_restrict, 2000, .divisor = 1},
+    {TEXT("revoke_1"), round_revoke_1, 1000, .divisor = 1, .measures_revocations = true},
+    {TEXT("revoke_10000"), round_revoke_many, 2, .divisor = 1, .measures_revocations = true},
+    {TEXT("revoke_in_use"), round_revoke_many_in_use, 2, .divisor = 1,
+     .measures_revocations = true},
 };
 
 static status run_rounds(const struct bench *bench, uint64_t *out_ns)
@@ -319,11 +332,14 @@ static status run_rounds(const struct bench *bench, uint64_t *out_ns)
     for (uint32_t i = 0; i < bench->rounds / 10 + 1; i++)
         TRY(bench->round());
     awaits_ns = 0;
+    revoke_take_ns();
     uint64_t start_ns = peal_clock_now_ns();
     for (uint32_t i = 0; i < bench->rounds; i++)
         TRY(bench->round());
     uint64_t all_ns = peal_clock_now_ns() - start_ns;
-    *out_ns = (bench->measures_awaits ? awaits_ns : all_ns) / operations;
+    if (bench->measures_awaits) all_ns = awaits_ns;
+    if (bench->measures_revocations) all_ns = revoke_take_ns();
+    *out_ns = all_ns / operations;
     return OK;
 }
 
