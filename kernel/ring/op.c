@@ -297,9 +297,20 @@ static void unwatch(struct op *op)
 
 /* ---- the end ---- */
 
+/* Whose holder took back what an op acted through, if its source did not say. */
+[[gnu::noinline]] static void explain_revoked(struct op *op)
+{
+    const struct capability *capability = op->capability;
+    if (capability == nullptr || !capability_is_revoked(capability))
+        capability = op->pin.capability;
+    if (capability != nullptr && capability_is_revoked(capability) && op->outcome.detail == 0)
+        op->outcome.detail = capability_explain_revoked(capability);
+}
+
 static void finish(struct op *op)
 {
     unwatch(op);
+    if (unlikely(op->outcome.code == STATUS_CAPABILITY_REVOKED)) explain_revoked(op);
     bool has_pins = op->pin.buffer != nullptr || op->capability != nullptr;
     if (has_pins && !interrupts_are_enabled()) {
         work_submit(finishers, &op->work, finish_on_worker);
