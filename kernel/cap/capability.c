@@ -153,6 +153,14 @@ static void notify_locked(struct capability *node) REQUIRES(tree)
     }
 }
 
+/* Keeps the object's count of those that nobody refers to. */
+static void note_history_locked(struct capability *node, bool is_history) REQUIRES(tree)
+{
+    if (node->object == nullptr || node->is_history == is_history) return;
+    node->is_history = is_history;
+    node->object->history_count += is_history ? 1 : (uint32_t)-1;
+}
+
 /* What is given back when the lock has been released. */
 struct remains {
     uint32_t object_count;
@@ -174,6 +182,7 @@ static void leave_parent_locked(struct capability *node) REQUIRES(tree)
 
 static void give_up_object_locked(struct capability *node, struct remains *remains) REQUIRES(tree)
 {
+    note_history_locked(node, false);
     if (node->object != nullptr) remains->objects[remains->object_count++] = node->object;
     node->object = nullptr;
 }
@@ -276,6 +285,7 @@ static void set_up(struct capability *made, uint64_t rights, derivation how)
     made->child_count = 0;
     made->revoked_child_count = 0;
     made->scanning_count = 0;
+    made->is_history = false;
     spin_lock_init(&made->users_lock, LOCK_RANK_CAPABILITY_USERS);
     list_init(&made->users);
 }
@@ -361,6 +371,7 @@ capability_result capability_derive_object(struct capability *from, struct objec
     spin_acquire(&tree);
     uint64_t before = atomic_fetch_sub_explicit(&capability->state, count, memory_order_acq_rel);
     ASSERT((count == CAPABILITY_HOLD_ONE) ? is_held(before) : uses_of(before) != 0);
+    if (!is_referred_to(before - count)) note_history_locked(capability, true);
     notify_locked(capability);
     consider_locked(capability);
     settle_and_release();
@@ -440,10 +451,22 @@ struct capability *capability_parent(struct capability *capability)
     spin_acquire(&tree);
     struct capability *parent = capability->parent;
     /* Also of a node that nobody refers to: the counts leave zero under the lock, too. */
-    if (parent != nullptr)
+    if (parent != nullptr) {
+        note_history_locked(parent, false);
         atomic_fetch_add_explicit(&parent->state, CAPABILITY_USE_ONE, memory_order_relaxed);
+    }
     spin_release(&tree);
     return parent;
+}
+
+uint32_t capability_live_references(struct object *object)
+{
+    spin_acquire(&tree);
+    uint32_t references = atomic_load_explicit(&object->references, memory_order_relaxed);
+    ASSERT(references >= object->history_count);
+    references -= object->history_count;
+    spin_release(&tree);
+    return references;
 }
 
 void capability_reach_begin(struct capability_reach *reach, uint64_t object_id, uint64_t after_id)

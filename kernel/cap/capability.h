@@ -77,6 +77,7 @@ struct capability {
     uint32_t child_count;     /* all that have this as parent */
     uint32_t revoked_child_count;
     uint32_t scanning_count;  /* revocations here that have not marked all children yet */
+    bool is_history;          /* its counts are zero: so its object knows */
     uint32_t revoked_at_step; /* when revoked: of the one whose holder took it back */
     uint64_t origin_process;  /* who derived it; 0: the kernel */
     enum abi_origin origin;
@@ -179,6 +180,12 @@ bool capability_reach_next(struct capability_reach *reach, struct abi_derivation
 void capability_reach_end(struct capability_reach *reach);
 /* Capabilities there are, for leak counts. */
 uint64_t capability_count(void);
+/*
+ * References to the object, without those of capabilities that are history: whether anybody but
+ * those the caller knows of refers to it. Never too small, and exact when nothing happens to the
+ * object at the time.
+ */
+uint32_t capability_live_references(struct object *object);
 
 /* ---- users that can be told to stop ---- */
 

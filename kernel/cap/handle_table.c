@@ -301,6 +301,90 @@ capability_result handle_table_take(struct handle_table *table, uint64_t handle,
     return taken;
 }
 
+bool handle_table_take_all(struct handle_table *table, uint32_t count, const uint64_t *handles,
+                           struct capability *const *capabilities)
+{
+    uint32_t found = 0;
+    spin_acquire(&table->lock);
+    for (; found < count; found++) {
+        const struct handle_slot *slot = look_up_locked(table, handles[found]);
+        if (slot == nullptr || slot->capability != capabilities[found]) break;
+    }
+    bool are_all = found == count;
+    for (uint32_t i = 0; are_all && i < count; i++)
+        empty_slot_locked(table, handles[i], capabilities[i]);
+    spin_release(&table->lock);
+    return are_all;
+}
+
+/* ---- several at once ---- */
+
+/* A reserved slot has its token, and nothing that it names: look_up_locked() does not find it. */
+static struct handle_slot *reserved_slot_locked(struct handle_table *table, uint64_t handle)
+    REQUIRES(table->lock)
+{
+    struct handle_slot *slot = slot_at_locked(table, (uint32_t)(handle & ABI_HANDLE_SLOT_MASK));
+    ASSERT(slot->capability == nullptr && slot->token == handle >> ABI_HANDLE_SLOT_BITS);
+    return slot;
+}
+
+static void unreserve_locked(struct handle_table *table, uint32_t count, const uint64_t *handles)
+    REQUIRES(table->lock)
+{
+    for (uint32_t i = 0; i < count && !table->is_closed; i++) {
+        reserved_slot_locked(table, handles[i]);
+        give_slot_locked(table, (uint32_t)(handles[i] & ABI_HANDLE_SLOT_MASK));
+        table->live--;
+    }
+}
+
+status handle_table_reserve(struct handle_table *table, uint32_t count, uint64_t *out_handles)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out_handles[i] = fresh_token() << ABI_HANDLE_SLOT_BITS;
+    status outcome = OK;
+    spin_acquire(&table->lock);
+    if (table->is_closed)
+        outcome = FAIL(INTERRUPTED);
+    else if (count > table->live_max - table->live)
+        outcome = FAIL(QUOTA_EXCEEDED);
+    for (uint32_t i = 0; i < count && is_ok(outcome); i++) {
+        slot_result taken = take_slot_locked(table);
+        outcome = taken.status;
+        if (!is_ok(outcome)) {
+            unreserve_locked(table, i, out_handles);
+            break;
+        }
+        *slot_at_locked(table, taken.value) =
+            (struct handle_slot){.token = out_handles[i] >> ABI_HANDLE_SLOT_BITS};
+        out_handles[i] |= taken.value;
+        table->live++;
+    }
+    spin_release(&table->lock);
+    return outcome;
+}
+
+void handle_table_fill(struct handle_table *table, uint64_t handle,
+                       CONSUMED struct capability *capability)
+{
+    spin_acquire(&table->lock);
+    bool is_closed = table->is_closed;
+    if (!is_closed) {
+        reserved_slot_locked(table, handle)->capability = capability;
+        note_holder(capability, table->process, handle);
+        atomic_fetch_add_explicit(&handles_alive, 1, memory_order_relaxed);
+    }
+    spin_release(&table->lock);
+    if (is_closed) capability_release(capability);
+}
+
+void handle_table_unreserve(struct handle_table *table, uint32_t count, const uint64_t *handles)
+{
+    spin_acquire(&table->lock);
+    unreserve_locked(table, count, handles);
+    spin_release(&table->lock);
+}
+
 uint32_t handle_table_count(struct handle_table *table)
 {
     spin_acquire(&table->lock);

@@ -87,6 +87,23 @@ capability_result handle_table_close(struct handle_table *table, uint64_t handle
 capability_result handle_table_take(struct handle_table *table, uint64_t handle, uint32_t kinds,
                                     uint64_t rights, uint32_t *out_detail);
 
+/*
+ * To move several handles at once: takes them all out, if each still names the capability given,
+ * and the caller owns their holds. False: one does not, and nothing has changed. Any context.
+ */
+bool handle_table_take_all(struct handle_table *table, uint32_t count, const uint64_t *handles,
+                           struct capability *const *capabilities);
+
+/*
+ * To insert several at once: makes handles that name nothing yet, all or none; each is filled, with
+ * a hold that is consumed, or given back. A table that is emptied meanwhile ends what is filled in.
+ *   OUT_OF_MEMORY, QUOTA_EXCEEDED, INTERRUPTED (the table was emptied)
+ */
+status handle_table_reserve(struct handle_table *table, uint32_t count, uint64_t *out_handles);
+void handle_table_fill(struct handle_table *table, uint64_t handle,
+                       CONSUMED struct capability *capability);
+void handle_table_unreserve(struct handle_table *table, uint32_t count, const uint64_t *handles);
+
 uint32_t handle_table_count(struct handle_table *table);
 /* Live handles of all tables. */
 uint64_t handle_count_all(void);

@@ -26,6 +26,7 @@ void object_init(struct object *object, const struct object_type *type)
 {
     object->type = type;
     atomic_init(&object->references, 1);
+    object->history_count = 0;
     object->id = atomic_fetch_add_explicit(&ids_given, 1, memory_order_relaxed) + 1;
     atomic_fetch_add_explicit(&objects_alive, 1, memory_order_relaxed);
 }
@@ -35,6 +36,18 @@ void object_get(struct object *object)
     /* Relaxed: whoever gets already has a reference that keeps the object. */
     uint32_t before = atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
     ASSERT(before != 0 && before < REFERENCES_MAX);
+}
+
+bool object_get_try(struct object *object)
+{
+    uint32_t references = atomic_load_explicit(&object->references, memory_order_relaxed);
+    do {
+        if (references == 0) return false;
+        ASSERT(references < REFERENCES_MAX);
+    } while (!atomic_compare_exchange_weak_explicit(&object->references, &references,
+                                                    references + 1, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
 }
 
 /* Destroys the object, and then all that its destruction, and theirs, put for the last time. */

@@ -36,6 +36,9 @@ struct object {
     _Atomic uint32_t references; /* relaxed up, release down, acquire at zero */
     uint64_t id;
     struct object *next_dead; /* owned by the grave it is in, after the last put */
+    /* Guarded by the capability tree's lock: of the references, those of capabilities that nobody
+     * refers to. */
+    uint32_t history_count;
 };
 
 RESULT_TYPE(object_result, struct object *);
@@ -53,6 +56,9 @@ void object_set_grave(struct object_grave *(*grave_of_current)(void));
 void object_init(struct object *object, const struct object_type *type);
 void object_get(struct object *object);
 void object_put(struct object *object);
+/* One reference more, by whoever knows that the memory is there, but perhaps not the object any
+ * more: then false. */
+bool object_get_try(struct object *object);
 static inline enum abi_kind object_kind(const struct object *object)
 {
     return object->type->kind;
