@@ -326,6 +326,10 @@ static_assert(sizeof(struct abi_message_handle) == 24, "ABI");
 /* CHANNEL_RECEIVE: the value. */
 #define ABI_RECEIVED_BYTES(value)   ((uint32_t)(value))
 #define ABI_RECEIVED_HANDLES(value) ((uint32_t)((value) >> 32))
+/* CHANNEL_RECEIVE: the detail of OUT_OF_RANGE, what the message needs. */
+#define ABI_NEEDED_BYTES(detail)        ((detail) & 0xffffffu)
+#define ABI_NEEDED_HANDLES(detail)      ((detail) >> 24)
+#define ABI_NEEDED_MAKE(bytes, handles) ((uint32_t)(handles) << 24 | (uint32_t)(bytes))
 
 /*
  * Services. SERVICE_RECEIVE fills the span with this; the value is a handle of kind REQUEST,

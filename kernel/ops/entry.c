@@ -7,6 +7,8 @@
 #include "arch/arch/cpu.h"
 #include "arch/arch/trap.h"
 #include "ipc/address_wait.h"
+#include "ipc/channel.h"
+#include "ipc/channel_transit.h"
 #include "ipc/service.h"
 #include "ops/dispatch.h"
 #include "ops/ops_internal.h"
@@ -74,10 +76,12 @@ status ops_init(void)
         .destroy = destroy_ring,
         .name = name_ring,
         .tell = trace_tell,
+        .gone = channel_collect,
         .forget = recorder_forget,
     };
     address_wait_init();
     system_init();
+    TRY(channel_init());
     TRY(service_init());
     TRY(ring_init(dispatch_rows));
     ring_set_forwarder(service_forward);

@@ -62,6 +62,9 @@ op_handler service_forward;
 /* memory.c */
 void stat_buffer(struct object *buffer, struct abi_stat *stat);
 
+/* channel.c */
+void stat_channel(struct object *end, struct abi_stat *stat); /* size_bytes: messages waiting */
+
 /* ---- helpers ---- */
 
 /* Who derives: the process that submitted the op. */

@@ -13,10 +13,12 @@ enum lock_rank : uint8_t {
     LOCK_RANK_VOLUME = 25,         /* one mounted file system */
     LOCK_RANK_ADDRESS_SPACE = 30,  /* one process's mappings */
     LOCK_RANK_CONSOLE_OUTPUT = 35, /* one output of the console */
+    LOCK_RANK_CHANNEL_TRANSIT = 38, /* the books on channel ends in messages */
 
     /* Spin locks: interrupts off, a few microseconds. */
     LOCK_RANK_PROCESS_TABLE = 40,    /* the list of all processes */
     LOCK_RANK_PROCESS_STATE = 44,    /* one process's counters and waiters */
+    LOCK_RANK_CHANNEL = 46,          /* both ends of one channel */
     LOCK_RANK_HANDLE_TABLE = 48,     /* one process's handles */
     LOCK_RANK_CAPABILITY_TREE = 49,  /* all derivations */
     LOCK_RANK_BUFFER_TABLE = 50,     /* one process's registered buffers */

@@ -98,6 +98,7 @@ static void process_destroy(struct object *object)
 static void take_apart(struct process *process)
 {
     handle_table_empty(&process->handles);
+    user_thread_tell_gone();
     buffer_table_empty(&process->buffers);
     address_space_destroy(TAKE(process->addresses));
     if (process->image != nullptr) image_put(TAKE(process->image));

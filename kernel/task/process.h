@@ -151,6 +151,8 @@ struct ring_hooks {
     void (*name)(void *ring, uint64_t thread);
     /* The calling thread's process is about to end of what it did: says so in the log. */
     void (*tell)(struct process *process);
+    /* A process is ending, and its handles are gone. */
+    void (*gone)(void);
     /* All rings have been destroyed: drops what is kept of them. */
     void (*forget)(struct list *recorders);
 };

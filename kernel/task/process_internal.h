@@ -134,6 +134,7 @@ status user_thread_release(struct user_thread *thread, bool is_first);
 [[noreturn]] void user_thread_end_current(uint32_t code);
 void user_thread_init(void);
 /* The ring hooks, for what happens to a process as a whole. */
+void user_thread_tell_gone(void);
 void user_thread_tell_end(struct process *process);
 void user_thread_forget_rings(struct process *process);
 

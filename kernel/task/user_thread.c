@@ -348,3 +348,8 @@ void user_thread_init(void)
     scheduler_set_switch_hook(on_switch);
     trap_set_return_to_user(return_to_user);
 }
+
+void user_thread_tell_gone(void)
+{
+    ring_hooks.gone();
+}

@@ -73,7 +73,7 @@ void buffer_read(struct buffer *buffer, uint64_t offset, void *to, uint64_t leng
 status buffer_write(struct buffer *buffer, uint64_t offset, const void *from, uint64_t length);
 
 /*
- * Copies between buffers. Both ranges lie inside; they may overlap only if they are the same. What
+ * Copies between buffers. Both ranges lie inside; where they overlap the result is any mix. What
  * does not exist reads as zeros. OUT_OF_MEMORY: for a page of `to`; a prefix was written.
  */
 status buffer_copy(struct buffer *to, uint64_t to_offset, struct buffer *from, uint64_t from_offset,

@@ -68,6 +68,8 @@ static uint32_t random_edge(uint32_t size)
     }
 }
 
+static_assert(ABI_SEND_DO_NOT_WAIT == ABI_RECEIVE_DO_NOT_WAIT);
+
 /* What would end the test, or wait for ever, is not what is tested here. */
 static bool is_harmless(const struct abi_submission *submission)
 {
@@ -82,7 +84,11 @@ static bool is_harmless(const struct abi_submission *submission)
     case ABI_OP_BUFFER_UNMAP:  /* of our own code */
     case ABI_OP_BUFFER_PROTECT:
     case ABI_OP_BUFFER_UNREGISTER:
+    case ABI_OP_CHANNEL_CREATE: /* yields handles where nobody looks for them */
         return false;
+    case ABI_OP_CHANNEL_SEND:
+    case ABI_OP_CHANNEL_RECEIVE:
+        return (submission->op_flags & ABI_SEND_DO_NOT_WAIT) != 0;
     default:
         return true;
     }
@@ -116,6 +122,8 @@ static struct abi_submission almost_right_entry(void)
     if (row->handles == ROW_YIELDS || row->handles == ROW_CONSUMES_YIELDS)
         submission.args[row->number == ABI_OP_PROCESS_OPEN] |= ABI_RIGHT_CLOSE;
     if (random_below(4) == 0) submission.op_flags = 1u << random_below(32);
+    bool may_wait = row->number == ABI_OP_CHANNEL_SEND || row->number == ABI_OP_CHANNEL_RECEIVE;
+    if (may_wait) submission.op_flags |= ABI_SEND_DO_NOT_WAIT;
     if (random_below(16) == 0) submission.priority = (uint16_t)random_next();
     return submission;
 }

@@ -145,6 +145,9 @@ STAND_IN(process_open)
 STAND_IN(process_trace)
 STAND_IN(thread_create)
 STAND_IN(thread_join)
+STAND_IN(channel_create)
+STAND_IN(channel_send)
+STAND_IN(channel_receive)
 STAND_IN(timer_create)
 STAND_IN(timer_wait)
 STAND_IN(timer_set)
@@ -176,6 +179,7 @@ STAND_IN_STAT(process)
 STAND_IN_STAT(system)
 STAND_IN_STAT(buffer)
 STAND_IN_STAT(request)
+STAND_IN_STAT(channel)
 
 /* ---- a process ---- */
 

@@ -155,12 +155,11 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
             &ring->completions[(ring->completion_head + i) & ring->completion_mask];
         if (completion->user_data != PEAL_USER_DATA_CALL) continue;
         *out_result = result_of(ring, completion);
-        if (i == 0) {
+        if (i == 0)
             ring->completion_head++;
-            pass_claimed(ring);
-        } else {
+        else
             claim(ring, completion);
-        }
+        pass_claimed(ring); /* a program's that was in front may have been reaped */
         return true;
     }
     return false;

@@ -26,6 +26,8 @@ typedef struct view {
 #define TEXT(literal) ((text){("" literal), sizeof(literal) - 1})
 /* A whole array or variable as a span. */
 #define SPAN_OF(object) ((span){&(object), sizeof(object)})
+/* The same as a view. */
+#define VIEW_OF(object) ((view){&(object), sizeof(object)})
 
 /* For "%.*s" in formats: TEXT_ARGUMENTS(name). */
 #define TEXT_ARGUMENTS(t) (int)(t).length, (t).bytes

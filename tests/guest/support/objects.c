@@ -64,6 +64,18 @@ static uint64_t make_timer(void)
     return raw_is_ok(done) ? done.value : 0;
 }
 
+/* One end; the other stays open, too. */
+static uint64_t make_channel(void)
+{
+    struct raw_scratch memory = raw_scratch_make(4096);
+    struct abi_completion done = raw_call((struct abi_submission){
+        .op = ABI_OP_CHANNEL_CREATE,
+        .buffer_index = memory.index,
+        .length_bytes = sizeof(struct abi_channel_pair),
+    });
+    return raw_is_ok(done) ? ((struct abi_channel_pair *)memory.bytes)->handles[0] : 0;
+}
+
 static uint64_t make_service(void)
 {
     struct abi_completion done = raw_call((struct abi_submission){.op = ABI_OP_SERVICE_CREATE});
@@ -118,6 +130,8 @@ static uint64_t make(enum abi_kind kind)
         return object_fresh_request(ABI_RIGHTS_ALL);
     case ABI_KIND_TIMER:
         return make_timer();
+    case ABI_KIND_CHANNEL:
+        return make_channel();
     case ABI_KIND_CONSOLE:
         return peal_granted_raw(TEXT("console"));
     case ABI_KIND_SYSTEM:
