@@ -915,6 +915,37 @@ GUEST_TEST(tasks_wait_for_threads)
     EXPECT_STATUS(OK, group_wait(&group));
 }
 
+/* ---- a program made of tasks ---- */
+
+/* A whole tree into one that a server keeps in memory, read back and compared. */
+GUEST_TEST(a_tree_is_copied_with_many_operations_in_flight)
+{
+    static const text arguments[] = {TEXT("serve"), TEXT("/boot"), TEXT("/boot/bin/treecopy"),
+                                     TEXT("-v"),    TEXT("bin"),   TEXT("copy")};
+    file_result opened = peal_file_open(peal_granted_directory(TEXT("root")),
+                                        TEXT("boot/bin/serve"), RIGHTS_EXECUTE);
+    REQUIRE(is_ok(opened.status));
+    OWNED(file_handle) program = TAKE(opened.value);
+    stream_ref out = peal_granted_stream(TEXT("stdout"));
+    struct peal_grant grants[] = {
+        PEAL_GRANT("root", peal_granted_directory(TEXT("root")), ABI_RIGHTS_ALL),
+        PEAL_GRANT("stdin", out, ABI_RIGHTS_ALL),
+        PEAL_GRANT("stdout", out, ABI_RIGHTS_ALL),
+        PEAL_GRANT("stderr", out, ABI_RIGHTS_ALL),
+    };
+    process_result started =
+        peal_process_spawn(file_borrow(&program), &(struct peal_spawn){.name = arguments[0],
+                                                                       .arguments = arguments,
+                                                                       .arguments_count = 6,
+                                                                       .grants = grants,
+                                                                       .grants_count = 4});
+    REQUIRE(is_ok(started.status));
+    OWNED(process_handle) process = TAKE(started.value);
+    struct abi_exit how = {.code = 99};
+    EXPECT_STATUS(OK, peal_process_wait(process_borrow(&process), ABI_DEADLINE_NEVER, &how));
+    EXPECT_EQUAL(0, how.code);
+}
+
 /* The library keeps stacks, of tasks and threads: they are made before anything is counted. */
 GUEST_TEST_SETUP
 {

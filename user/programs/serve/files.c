@@ -131,6 +131,15 @@ static bool is_kind_wanted(enum abi_kind kind, uint32_t flags)
     return !(flags & ABI_OPEN_MUST_BE_FOLDER) || kind == ABI_KIND_DIRECTORY;
 }
 
+/* What is not there, and is opened for writing, is made: a folder when it has to be one. */
+static status find_asked(const struct question *question, text path, struct node **out_node)
+{
+    struct node *from = file_asked(question)->node;
+    if (!(question->asked.args[0] & ABI_RIGHT_WRITE)) return tree_find(from, path, out_node);
+    bool is_folder = question->asked.op_flags & ABI_OPEN_MUST_BE_FOLDER;
+    return tree_find_or_add(from, path, is_folder ? ABI_KIND_DIRECTORY : ABI_KIND_FILE, out_node);
+}
+
 static answer answer_open(void *context, struct question *question)
 {
     (void)context;
@@ -140,7 +149,7 @@ static answer answer_open(void *context, struct question *question)
     size_result taken = peal_question_read(question, (span){path, length}, 0);
     if (!is_ok(taken.status)) return answer_status(taken.status);
     struct node *node;
-    status found = tree_find(file_asked(question)->node, (text){path, length}, &node);
+    status found = find_asked(question, (text){path, length}, &node);
     if (!is_ok(found)) return answer_status(found);
     if (!is_kind_wanted(node->kind, question->asked.op_flags))
         return answer_status(FAIL(NOT_FOUND));
