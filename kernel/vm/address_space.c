@@ -91,7 +91,7 @@ address_space_result address_space_create(struct memory_quota *quota)
 static struct region *region_take(struct address_space *space)
 {
     if (!is_ok(memory_quota_charge(space->quota, sizeof(struct region)))) return nullptr;
-    struct region *region = heap_take_zeroed(sizeof(*region));
+    struct region *region = heap_take(sizeof(*region)); /* filled as a whole by who enters it */
     if (region == nullptr) memory_quota_uncharge(space->quota, sizeof(*region));
     return region;
 }

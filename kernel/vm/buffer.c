@@ -10,6 +10,7 @@
  * the same page at once, the second gives its frame back and uses that of the first.
  */
 #include "vm/buffer.h"
+#include "arch/arch/cpu.h"
 #include "arch/arch/page.h"
 #include "base/bytes.h"
 #include "base/checked.h"
@@ -17,6 +18,7 @@
 #include "debug/assert.h"
 #include "mm/direct_map.h"
 #include "mm/heap.h"
+#include "sched/scheduler.h"
 #include <abi/ops.h>
 
 static constexpr uint32_t LEAF_SHIFT = 9;
@@ -227,7 +229,14 @@ bool buffer_peek(struct buffer *buffer, uint64_t page_index, physical_address *o
 
 /* ---- life ---- */
 
-/* Large pages exist from the start. */
+static void clear_large_page(physical_address frame)
+{
+    char *page = direct_map(frame);
+    for (uint64_t at = 0; at < LARGE_PAGE_BYTES; at += PAGE_BYTES)
+        page_clear(page + at);
+}
+
+/* Large pages exist from the start. Others get a chance after each. */
 static status commit_large_pages(struct buffer *buffer)
 {
     for (uint64_t unit = 0; unit < unit_count(buffer); unit++) {
@@ -235,8 +244,9 @@ static status commit_large_pages(struct buffer *buffer)
         if (word == nullptr) return FAIL(OUT_OF_MEMORY);
         frame_result taken = frame_pool_take(buffer->quota, LARGE_PAGE_ORDER);
         TRY(taken.status);
-        bytes_zero(direct_map(taken.value), LARGE_PAGE_BYTES);
+        clear_large_page(taken.value);
         unit_publish(buffer, word, taken.value);
+        if (!scheduler_pause()) return FAIL(INTERRUPTED);
     }
     return OK;
 }
@@ -254,8 +264,12 @@ static bool options_are_valid(const struct buffer_options *options)
 /* A buffer without pages, which holds references to what it refers to. nullptr: no memory. */
 static struct buffer *buffer_allocate(const struct buffer_options *options, uint32_t flags)
 {
-    struct buffer *buffer = take_charged(options->quota, sizeof(*buffer));
-    if (buffer == nullptr) return nullptr;
+    if (!is_ok(memory_quota_charge(options->quota, sizeof(struct buffer)))) return nullptr;
+    struct buffer *buffer = heap_take(sizeof(*buffer));
+    if (buffer == nullptr) {
+        memory_quota_uncharge(options->quota, sizeof(*buffer));
+        return nullptr;
+    }
     *buffer = (struct buffer){
         .quota = options->quota,
         .size_bytes = options->size_bytes,
@@ -319,8 +333,10 @@ static void buffer_destroy(struct object *object)
 {
     struct buffer *buffer = buffer_of(object);
     struct memory_quota *quota = buffer->quota;
-    for (uint64_t i = 0; i < leaf_count(buffer); i++)
+    for (uint64_t i = 0; i < leaf_count(buffer); i++) {
         leaf_destroy(buffer, i);
+        if (interrupts_are_enabled()) scheduler_preempt_point();
+    }
     if (buffer->leaves != &buffer->only_leaf)
         give_charged(quota, buffer->leaves, root_bytes(buffer));
     if (buffer->template != nullptr) buffer_put(buffer->template);

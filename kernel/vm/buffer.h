@@ -7,7 +7,8 @@
  * direct map and never needs a program's address. A page keeps its frame for the buffer's life, so
  * whatever keeps the buffer is a pin.
  *
- * Context:  any; never sleeps. The last put may free much memory.
+ * Context:  any; never sleeps. Making one with large pages, and the last put, may take long: there
+ * others get a chance in between, if interrupts are on.
  * Locking:  none: a page is entered into the table by one compare-and-swap and stays until the end.
  * Contents are not guarded: programs write them at any time. Cost:     two table steps to a frame.
  */
@@ -31,6 +32,7 @@ struct buffer_options {
  * One reference, for the caller.
  *   OUT_OF_RANGE    size or offset as said above
  *   OUT_OF_MEMORY   no memory for bookkeeping, or for large pages
+ *   INTERRUPTED     the thread is to end, and large pages take time. These: task context
  */
 buffer_result buffer_create(const struct buffer_options *options);
 /*

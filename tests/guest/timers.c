@@ -177,18 +177,19 @@ static int play_reader_of_nothing(void)
     uint64_t start_ns = peal_clock_now_ns(), told = 0;
     timer_handle timer = make(start_ns, PERIOD_MIN);
     submit(wait_always(timer_borrow(&timer)), 9);
-    ignore_status(peal_sleep_until(start_ns + 100 * PERIOD_MIN)); /* looks at the clock itself */
-    while (peal_clock_now_ns() < start_ns + 400 * PERIOD_MIN)
-        peal_yield();
-    uint32_t count = 0;
+    uint32_t slots = 2 * ABI_RING_ENTRIES_DEFAULT, count = 0;
+    while (__atomic_load_n(&raw_ring()->completion_tail, __ATOMIC_ACQUIRE) -
+               raw_ring()->completion_head <
+           slots)
+        peal_yield(); /* a hang otherwise */
     while (!is_final) {
         told += reap_told(1, &is_final);
-        CHILD_CHECK(++count <= 2 * ABI_RING_ENTRIES_DEFAULT);
+        CHILD_CHECK(++count <= slots);
     }
     size_result rest = peal_timer_wait(timer_borrow(&timer));
     uint64_t most = (peal_clock_now_ns() - start_ns) / PERIOD_MIN + 1;
     CHILD_CHECK(is_ok(rest.status) && told + rest.value <= most);
-    CHILD_CHECK(told + rest.value >= 400);
+    CHILD_CHECK(told + rest.value > slots);
     return 0;
 }
 
