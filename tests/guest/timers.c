@@ -35,6 +35,15 @@ static void submit(struct abi_submission submission, uint64_t user_data)
     EXPECT_EQUAL(1, ABI_ENTER_ACCEPTED(raw_enter(0, 0)));
 }
 
+/* Takes so many completions, however many enters that needs: what calls have left in the ring ends
+ * the wait of one. */
+static void take(uint32_t count)
+{
+    uint32_t taken = 0;
+    while ((taken += raw_reap(completions + taken, count - taken)) < count)
+        raw_enter(1, NEVER);
+}
+
 /* ---- once ---- */
 
 GUEST_TEST(a_timer_expires_at_its_time_and_once)
@@ -45,10 +54,10 @@ GUEST_TEST(a_timer_expires_at_its_time_and_once)
     EXPECT(is_ok(expired.status) && expired.value == 1);
     EXPECT(peal_clock_now_ns() >= deadline_ns);
     submit(wait_for(timer_borrow(&timer)), 1);
-    EXPECT_EQUAL(ABI_STATUS_TIMED_OUT, raw_enter(1, peal_deadline_in_ms(5)));
+    EXPECT_STATUS(OK, peal_sleep_until(peal_deadline_in_ms(5)));
+    EXPECT_EQUAL(0, raw_reap(completions, 1));
     EXPECT_STATUS(OK, peal_timer_set(timer_borrow(&timer), (struct timer_setting){0}));
-    EXPECT_EQUAL(ABI_STATUS_OK, raw_enter(1, NEVER));
-    EXPECT_EQUAL(1, raw_reap(completions, 2));
+    take(1);
     EXPECT(raw_is_ok(completions[0]) && completions[0].value == 1);
 }
 
@@ -100,8 +109,7 @@ GUEST_TEST(no_expiration_is_lost_however_late_one_asks)
         told += completions[0].value;
     } else {
         EXPECT_STATUS(OK, peal_timer_set(timer_borrow(&timer), (struct timer_setting){0}));
-        raw_enter(1, NEVER);
-        EXPECT_EQUAL(1, raw_reap(completions, 1));
+        take(1);
     }
     EXPECT_MESSAGE(told >= (stop_ns - start_ns) / PERIOD_MIN + 1 &&
                        told <= (stopped_ns - start_ns) / PERIOD_MIN + 1,
@@ -114,9 +122,8 @@ GUEST_TEST(of_several_waits_the_oldest_is_told)
     OWNED(timer_handle) timer = make(start_ns, 2 * MS);
     for (uint64_t i = 0; i < 8; i++)
         submit(wait_for(timer_borrow(&timer)), i);
-    EXPECT_EQUAL(ABI_STATUS_OK, ABI_ENTER_STATUS(raw_enter(8, NEVER)));
+    take(8);
     uint64_t now_ns = peal_clock_now_ns(), told = 0;
-    EXPECT_EQUAL(8, raw_reap(completions, 9));
     for (uint64_t i = 0; i < 8; i++) {
         EXPECT_EQUAL(i, completions[i].user_data);
         EXPECT(raw_is_ok(completions[i]) && completions[i].value >= 1);
@@ -274,8 +281,7 @@ GUEST_TEST(a_closed_timer_still_ends_the_wait_that_is_under_way)
     timer_handle timer = make(peal_deadline_in_ms(2), 0);
     submit(wait_for(timer_borrow(&timer)), 3);
     timer_handle_drop(&timer);
-    EXPECT_EQUAL(ABI_STATUS_OK, raw_enter(1, NEVER));
-    EXPECT_EQUAL(1, raw_reap(completions, 2));
+    take(1);
     EXPECT(raw_is_ok(completions[0]) && completions[0].value == 1);
 }
 
