@@ -12,11 +12,12 @@
 #include "ipc/service.h"
 #include "ops/dispatch.h"
 #include "ops/ops_internal.h"
+#include "ring/poller.h"
 #include "ring/recorder.h"
 #include "sched/scheduler.h"
 #include "task/process.h"
 
-static status make_ring(struct process *process, uint32_t entries, void **out_ring,
+static status make_ring(struct process *process, struct ring_options options, void **out_ring,
                         struct buffer **out_memory)
 {
     struct ring_environment environment = {
@@ -24,12 +25,19 @@ static status make_ring(struct process *process, uint32_t entries, void **out_ri
         .buffers = process_buffers(process),
         .process = process,
         .recorders = process_recorders(process),
+        .served_ns = process_served_ns(process),
     };
-    ring_result made = ring_create(&environment, process_quota(process), entries, 0);
+    ring_result made =
+        ring_create(&environment, process_quota(process), options.entries, options.flags);
     TRY(made.status);
     *out_ring = made.value;
     *out_memory = ring_memory(made.value);
     return OK;
+}
+
+static void start_ring(void *ring)
+{
+    ring_start(ring);
 }
 
 static void close_ring(void *ring)
@@ -72,6 +80,7 @@ status ops_init(void)
 {
     static const struct ring_hooks hooks = {
         .create = make_ring,
+        .start = start_ring,
         .close = close_ring,
         .destroy = destroy_ring,
         .name = name_ring,
@@ -85,6 +94,7 @@ status ops_init(void)
     TRY(service_init());
     TRY(ring_init(dispatch_rows));
     ring_set_forwarder(service_forward);
+    TRY(poller_init());
     process_set_ring_hooks(&hooks);
     trap_set_syscall(serve);
     return OK;

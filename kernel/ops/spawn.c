@@ -131,7 +131,7 @@ static op_outcome start(struct op *op, struct process *child, const struct spawn
         .environment_count = request->spawn->environment_count,
         .handles = given,
         .handles_count = request->spawn->handles_count,
-        .ring_entries = request->spawn->ring_entries,
+        .ring = {request->spawn->ring_entries, request->spawn->ring_flags},
     };
     status started = process_start(child, &contents);
     if (!is_ok(started)) remove_handle(op, handle.value);

@@ -15,6 +15,7 @@
  */
 #include "base/checked.h"
 #include "debug/assert.h"
+#include "ring/poller.h"
 #include "ring/ring_internal.h"
 
 static constexpr uint32_t SUBMISSION_WORDS = sizeof(struct abi_submission) / sizeof(uint64_t);
@@ -268,7 +269,7 @@ MUST_INLINE bool is_alone(const struct ring *ring)
 {
     spin_acquire(&ring->lock);
     ring_write_completion(ring, user_data, outcome);
-    ring_show(ring, ring->header);
+    ring_show_locked(ring);
     spin_release(&ring->lock);
 }
 
@@ -416,13 +417,14 @@ MUST_INLINE uint32_t accept_single(struct ring *ring, struct abi_ring_header *he
 /* How much is offered and how much of it fits. Reserves the slots of what fits, by raising
  * `accepted`. The submitter, alone or under the lock. */
 MUST_INLINE ring_acceptance reserve(struct ring *ring, const struct abi_ring_header *header,
-                                    uint64_t accepted)
+                                    uint64_t accepted, uint32_t count_max)
 {
     uint32_t room = (uint32_t)ring_room(ring, header);
     /* Pairs with the program's release: the entries below the tail are filled. */
     uint32_t tail = __atomic_load_n(&header->submission_tail, __ATOMIC_ACQUIRE);
     uint32_t offered = min_of(tail - (uint32_t)accepted, ring->submission_entries);
     uint32_t allowed = min_of(offered, room);
+    if (allowed > count_max) allowed = count_max;
     atomic_store_explicit(&ring->accepted, accepted + allowed, memory_order_relaxed);
     return (ring_acceptance){.taken = allowed, .offered = offered};
 }
@@ -452,23 +454,25 @@ MUST_INLINE void tell_accepted(struct abi_ring_header *header, uint64_t accepted
     return taken;
 }
 
-[[gnu::noinline]] static ring_acceptance
-accept_beside_others(struct ring *ring, struct abi_ring_header *header, uint64_t accepted)
+[[gnu::noinline]] static ring_acceptance accept_beside_others(struct ring *ring,
+                                                              struct abi_ring_header *header,
+                                                              uint64_t accepted, uint32_t count_max)
 {
     spin_acquire(&ring->lock);
-    ring_acceptance fits = reserve(ring, header, accepted);
+    ring_acceptance fits = reserve(ring, header, accepted, count_max);
     spin_release(&ring->lock);
     if (fits.taken != 0) fits.taken = accept_reserved(ring, header, accepted, fits.taken);
     return fits;
 }
 
 /* Inlined into the way of every system call; others use ring_accept(). */
-MUST_INLINE ring_acceptance accept_offered(struct ring *ring, struct abi_ring_header *header)
+MUST_INLINE ring_acceptance accept_offered(struct ring *ring, struct abi_ring_header *header,
+                                           uint32_t count_max)
 {
     uint64_t accepted = ring_accepted(ring);
-    if (unlikely(!is_alone(ring))) return accept_beside_others(ring, header, accepted);
+    if (unlikely(!is_alone(ring))) return accept_beside_others(ring, header, accepted, count_max);
 
-    ring_acceptance fits = reserve(ring, header, accepted);
+    ring_acceptance fits = reserve(ring, header, accepted, count_max);
     if (likely(fits.taken == 1)) {
         fits.taken = accept_single(ring, header, accepted);
         if (unlikely(fits.taken == 0)) unreserve(ring, accepted);
@@ -479,9 +483,9 @@ MUST_INLINE ring_acceptance accept_offered(struct ring *ring, struct abi_ring_he
     return fits;
 }
 
-ring_acceptance ring_accept(struct ring *ring)
+ring_acceptance ring_accept(struct ring *ring, uint32_t count_max)
 {
-    return accept_offered(ring, ring->header);
+    return accept_offered(ring, ring->header, count_max);
 }
 
 /* ---- entering ---- */
@@ -499,11 +503,11 @@ static bool wait_is_over_locked(const struct ring *ring, uint64_t target) REQUIR
     spin_acquire(&ring->lock);
     uint64_t target = ring_reaped(ring) + min_of(count, (uint64_t)ring->completion_entries);
     while (is_ok(outcome) && !wait_is_over_locked(ring, target)) {
-        ring->is_waited_for = true;
+        atomic_store_explicit(&ring->is_waited_for, true, memory_order_relaxed);
         ring->wake_at = target;
         outcome = wait_queue_sleep(&ring->waiters, &ring->lock, limit, true);
     }
-    ring->is_waited_for = false;
+    atomic_store_explicit(&ring->is_waited_for, false, memory_order_relaxed);
     bool is_over = wait_is_over_locked(ring, target);
     spin_release(&ring->lock);
     return is_over ? OK : outcome;
@@ -517,7 +521,8 @@ uint64_t ring_enter(struct ring *ring, uint64_t wait_count, uint64_t deadline_ns
     atomic_store_explicit(&ring->entered, entered, memory_order_relaxed);
     header->entered_total = entered;
 
-    ring_acceptance acceptance = accept_offered(ring, header);
+    if (unlikely(ring->doorbell != nullptr)) return poller_enter(ring, wait_count, deadline_ns);
+    ring_acceptance acceptance = accept_offered(ring, header, UINT32_MAX);
     status outcome = OK;
     if (wait_count != 0 && !is_alone(ring))
         outcome = wait(ring, wait_count, (deadline){deadline_ns});

@@ -106,9 +106,9 @@ static bool state_move(struct op *op, enum op_state from, enum op_state to)
  * the lock is released. nullptr: it does not wait, or not for this. */
 static struct thread *take_waiter_locked(struct ring *ring) REQUIRES(ring->lock)
 {
-    if (!ring->is_waited_for) return nullptr;
+    if (!atomic_load_explicit(&ring->is_waited_for, memory_order_relaxed)) return nullptr;
     if (ring_written(ring) < ring->wake_at && ring_in_flight(ring) != 0) return nullptr;
-    ring->is_waited_for = false;
+    atomic_store_explicit(&ring->is_waited_for, false, memory_order_relaxed);
     return wait_queue_take_first(&ring->waiters);
 }
 
@@ -132,7 +132,7 @@ bool op_post(struct op *op, op_outcome outcome)
         recorder_add(&ring->record, op, outcome, ring_written(ring));
         ring_write_completion(ring, op->submission.user_data, outcome);
         ring_count_more(ring);
-        ring_show(ring, ring->header);
+        ring_show_locked(ring);
         waiter = take_waiter_locked(ring);
     }
     spin_release(&ring->lock);
@@ -186,7 +186,7 @@ static struct op *publish(struct op *op)
     spin_acquire(&ring->lock);
     recorder_add(&ring->record, op, op->outcome, ring_written(ring));
     ring_complete(ring, op, op->outcome);
-    ring_show(ring, ring->header);
+    ring_show_locked(ring);
     ring_leave_flight(ring, op);
     if (op->canceller != nullptr) cancel_victim_ended_locked(ring, op, &ended);
     /* Relaxed: written under the lock. */
@@ -441,7 +441,7 @@ static void enter_flight_locked(struct ring *ring, struct op *op) REQUIRES(ring-
 {
     ring_enter_flight(ring, op);
     /* What was written without the lock; from here on others may write. */
-    ring_show(ring, ring->header);
+    ring_show_locked(ring);
     if (op->submission.flags != 0 || ring->chain.is_open) order_pends_locked(ring, op);
     ring->current = ring_take_free_locked(ring);
     if (ring->current != nullptr) op_start(ring->current);

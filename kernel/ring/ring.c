@@ -17,6 +17,7 @@
 #include "mm/direct_map.h"
 #include "mm/heap.h"
 #include "mm/quota.h"
+#include "ring/poller.h"
 #include "ring/ring_internal.h"
 
 /* Rings that live, and what those that do not any more had counted. Never held together with a
@@ -120,13 +121,18 @@ static struct ring_layout lay_out(uint32_t entries)
     return (struct ring_layout){(uint32_t)submissions, (uint32_t)completions, (uint32_t)total};
 }
 
-/* Makes every page the kernel writes to, and remembers where they are. The doorbell page comes when
- * a program touches it. */
+/* Makes every page the kernel writes to, and remembers where they are. Without a poller the
+ * doorbell page comes when a program touches it. */
 static status find_pages(struct ring *ring, const struct ring_layout *layout)
 {
     frame_result first = buffer_touch(ring->memory, 0);
     TRY(first.status);
     ring->header = direct_map(first.value);
+    if ((ring->flags & ABI_RING_POLLER) != 0) {
+        frame_result second = buffer_touch(ring->memory, 1);
+        TRY(second.status);
+        ring->doorbell = direct_map(second.value);
+    }
     uint32_t page_first = layout->submissions_offset_bytes / ABI_PAGE_BYTES;
     uint32_t page_end = layout->total_bytes / ABI_PAGE_BYTES;
     for (uint32_t page = page_first; page < page_end; page++) {
@@ -278,17 +284,23 @@ void ring_interrupt_all(struct ring *ring)
         }
 }
 
+void ring_start(struct ring *ring)
+{
+    if (ring->doorbell != nullptr) poller_attach(ring);
+}
+
 void ring_close(struct ring *ring)
 {
+    if (ring->seat.poller != nullptr) poller_detach(ring);
     ring_interrupt_all(ring);
 
     spin_acquire(&ring->lock);
     while (ring_in_flight(ring) != 0) {
-        ring->is_waited_for = true;
+        atomic_store_explicit(&ring->is_waited_for, true, memory_order_relaxed);
         ring->wake_at = 0; /* look after each */
         ignore_status(wait_queue_sleep(&ring->waiters, &ring->lock, deadline_never(), false));
     }
-    ring->is_waited_for = false;
+    atomic_store_explicit(&ring->is_waited_for, false, memory_order_relaxed);
     spin_release(&ring->lock);
 }
 

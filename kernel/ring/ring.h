@@ -17,7 +17,8 @@ struct ring_environment {
     struct handle_table *handles;
     struct buffer_table *buffers;
     void *process;
-    struct list *recorders; /* those of the process, or nullptr */
+    struct list *recorders;      /* those of the process, or nullptr */
+    _Atomic uint64_t *served_ns; /* where a poller counts its time, relaxed; nullptr: nowhere */
 };
 
 #define RING_OPERATIONS 256u
@@ -43,6 +44,10 @@ struct buffer *ring_memory(struct ring *ring);
 struct recorder *ring_recorder(struct ring *ring);
 /* The row of the dispatch table; nullptr where there is none. */
 const struct op_descriptor *ring_operation(uint8_t number);
+
+/* Its thread is about to run. A poller must never wait for another, or for itself, so it serves
+ * only rings that are closed by a thread of their own. */
+void ring_start(struct ring *ring);
 
 /*
  * ABI_SYSCALL_ENTER. Answers what goes to rax: OK, QUEUE_FULL or TIMED_OUT, and how many were

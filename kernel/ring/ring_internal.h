@@ -29,9 +29,20 @@ struct chain {
 
 #define RING_CHAIN_OPEN (1u << 31)
 
+/* A ring's place at its poller; see poller.c. */
+struct poller;
+struct poller_seat {
+    struct poller *poller;    /* fixed from ring_start() on; nullptr: none serves it */
+    struct list link;         /* owned by the poller's thread once it has found it */
+    struct list leaving_link; /* guarded by the poller's lock, as is the next */
+    bool is_taken;
+    uint64_t sleeps; /* owned by the poller's thread */
+};
+
 struct ring {
     /* Fixed at creation. */
-    struct abi_ring_header *header; /* shared memory, in the direct map, as the pages below */
+    struct abi_ring_header *header;     /* shared memory, in the direct map, as the pages below */
+    struct abi_ring_doorbell *doorbell; /* nullptr without a poller */
     uint8_t **submission_pages;
     uint8_t **completion_pages; /* in the same array, behind the former */
     uint32_t flags;             /* ABI_RING_... */
@@ -71,6 +82,11 @@ struct ring {
     uint64_t extra;              /* more - suppressed: slots beside one for each accepted */
     uint64_t *completion_next;   /* where the next one goes: number `written` */
 
+    /* With a poller: `accepted` when it last had finished a turn. Release, pairs with the ring's
+     * thread, which finds the completions of that turn shown. */
+    _Atomic uint64_t settled;
+    struct poller_seat seat;
+
     spin_lock lock; /* LOCK_RANK_RING */
     struct op *free_first GUARDED_BY(lock);
     uint64_t number_last GUARDED_BY(lock); /* of an op in flight */
@@ -87,7 +103,7 @@ struct ring {
 
     struct list cancellers GUARDED_BY(lock); /* ops that cancel others, in order: cancel.c */
 
-    bool is_waited_for GUARDED_BY(lock);
+    _Atomic bool is_waited_for; /* relaxed; written under the lock, a poller looks without it */
     uint64_t wake_at GUARDED_BY(lock); /* wake the ring's thread when `written` gets here */
     struct wait_queue waiters GUARDED_BY(lock);
 };
@@ -169,11 +185,11 @@ typedef struct ring_acceptance {
     uint32_t offered;
 } ring_acceptance;
 /*
- * Accepts and runs what the program has published, as far as there is room. The submitter: the
- * ring's thread, or the poller's thread instead; never both. Completions written are shown before
- * it returns. When the submitter is asked to end it stops between runs of entries.
+ * Accepts and runs what the program has published, as far as there is room, `count_max` at most.
+ * The submitter: the ring's thread, or the poller's thread instead; never both. Completions written
+ * are shown before it returns. When the submitter is asked to end it stops between runs of entries.
  */
-ring_acceptance ring_accept(struct ring *ring);
+ring_acceptance ring_accept(struct ring *ring, uint32_t count_max);
 
 /* What a completion says behind the user data that is not a plain success. */
 void ring_fill_rest(uint64_t *words, op_outcome outcome);
@@ -224,6 +240,13 @@ static inline void ring_show(struct ring *ring, struct abi_ring_header *header)
     header->completed_total = written - atomic_load_explicit(&ring->more, memory_order_relaxed);
     /* Pairs with the program's acquire: it finds the entries behind the tail filled. */
     __atomic_store_n(&header->completion_tail, (uint32_t)written, __ATOMIC_RELEASE);
+}
+
+/* The same for what is completed under the lock: where the poller does not look afterwards. */
+static inline void ring_show_locked(struct ring *ring) REQUIRES(ring->lock)
+{
+    ring_show(ring, ring->header);
+    if (ring->doorbell != nullptr) __atomic_store_n(&ring->doorbell->cq_ready, 1, __ATOMIC_RELEASE);
 }
 
 /* accept.c */

@@ -479,6 +479,16 @@ const struct thread *scheduler_running(uint32_t cpu) NO_LOCK_CHECK
     return processors[cpu].current;
 }
 
+uint64_t scheduler_own_runtime_ns(void)
+{
+    bool were_on = interrupts_disable();
+    const struct thread *self = cpu_current_thread();
+    uint64_t sum = atomic_load_explicit(&self->runtime_ns, memory_order_relaxed);
+    sum += clock_now_ns() - self->running_since_ns;
+    interrupts_restore(were_on);
+    return sum;
+}
+
 uint64_t scheduler_idle_ns(void)
 {
     uint64_t sum = 0;

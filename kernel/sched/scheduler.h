@@ -48,6 +48,8 @@ bool thread_wake(struct thread *thread, bool prefer_here);
 const struct thread *scheduler_running(uint32_t cpu);
 
 /* For statistics. */
+/* What the calling thread has used of its processors so far. Task context. */
+uint64_t scheduler_own_runtime_ns(void);
 uint64_t scheduler_idle_ns(void);
 uint32_t scheduler_thread_count(void);
 /*

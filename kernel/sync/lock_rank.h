@@ -31,6 +31,7 @@ enum lock_rank : uint8_t {
     LOCK_RANK_DEVICE = 60,           /* one device's queues */
     LOCK_RANK_BUFFER_POOL = 64,      /* one process's pools: after whatever fills their chunks */
     LOCK_RANK_RECORDERS = 66,        /* whose flight recorders there are */
+    LOCK_RANK_POLLER = 67,           /* who comes to a poller and leaves it, and its sleep */
     LOCK_RANK_RING = 68,             /* one ring's completion side */
     LOCK_RANK_CAPABILITY_USERS = 69, /* who uses one capability for long */
     LOCK_RANK_WORK_QUEUE = 70,

@@ -200,8 +200,7 @@ static status start_thread(struct process *process, struct user_thread *thread,
 status process_start(struct process *process, const struct startup_contents *contents)
 {
     ASSERT(process->image != nullptr);
-    user_thread_result made =
-        user_thread_make(process, contents->ring_entries, process->priority, 0);
+    user_thread_result made = user_thread_make(process, contents->ring, process->priority, 0);
     TRY(made.status);
     status started = start_thread(process, made.value, contents);
     if (!is_ok(started))

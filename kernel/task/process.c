@@ -283,13 +283,19 @@ void process_fill_stat(struct process *process, struct abi_stat_process *out_sta
     spin_acquire(&process->lock);
     stat.state = state_for_programs(process->state);
     stat.thread_count = process->threads_count;
-    stat.processor_ns = process->ended_runtime_ns;
+    stat.processor_ns =
+        process->ended_runtime_ns + atomic_load_explicit(&process->served_ns, memory_order_relaxed);
     struct user_thread *thread;
     list_for_each (thread, &process->threads, link)
         stat.processor_ns +=
             atomic_load_explicit(&thread->thread->runtime_ns, memory_order_relaxed);
     spin_release(&process->lock);
     *out_stat = stat;
+}
+
+_Atomic uint64_t *process_served_ns(struct process *process)
+{
+    return &process->served_ns;
 }
 
 struct object *process_object(struct process *process)

@@ -55,6 +55,12 @@ status process_load(struct process *process, struct image *image);
 /* Destroys a NEW process that will not be started: ends it with nothing left. Then put it. */
 void process_abandon(struct process *process);
 
+/* What a thread's ring is made with. */
+struct ring_options {
+    uint32_t entries; /* 0: the default */
+    uint32_t flags;   /* ABI_RING_... */
+};
+
 /* Arguments for the start-up block; texts are borrowed for the call. Handles have been inserted by
  * the caller. */
 struct startup_contents {
@@ -64,7 +70,7 @@ struct startup_contents {
     uint32_t environment_count;
     const struct abi_startup_handle *handles;
     uint32_t handles_count;
-    uint32_t ring_entries;
+    struct ring_options ring;
 };
 /*
  * Builds stack, start-up block, first ring and first thread, and lets it run. On failure the
@@ -81,6 +87,8 @@ struct address_space *process_addresses(struct process *process);
 struct memory_quota *process_quota(struct process *process);
 uint8_t process_priority(const struct process *process);
 text process_name(const struct process *process);
+/* Processor time others have spent on what it asked for: whoever does adds it here, relaxed. */
+_Atomic uint64_t *process_served_ns(struct process *process);
 /* The flight recorders of its rings, also of those that have ended: the ring layer's. */
 struct list *process_recorders(struct process *process);
 void process_limits(const struct process *process, struct process_options *out_limits);
@@ -143,8 +151,9 @@ uint32_t user_thread_exit_code(struct user_thread *thread);
 /* ---- what ops/ installs, because rings are above this layer ---- */
 struct ring_hooks {
     /* Makes a ring for a thread of the process; fills its memory object, to be mapped. */
-    status (*create)(struct process *process, uint32_t entries, void **out_ring,
+    status (*create)(struct process *process, struct ring_options options, void **out_ring,
                      struct buffer **out_memory);
+    void (*start)(void *ring);   /* its thread is about to run */
     void (*close)(void *ring);   /* on the ring's own thread, or before any thread ran */
     void (*destroy)(void *ring); /* after close */
     /* The thread it is for has a number now. */

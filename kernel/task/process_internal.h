@@ -58,8 +58,9 @@ struct process {
     /* Of the creator, while NEW. */
     struct launch *launch; /* owned */
 
-    struct list table_link; /* guarded by the process table's lock */
-    struct list recorders;  /* the ring hooks', with a lock of their own */
+    _Atomic uint64_t served_ns; /* a statistic */
+    struct list table_link;     /* guarded by the process table's lock */
+    struct list recorders;      /* the ring hooks', with a lock of their own */
 
     spin_lock lock;                            /* LOCK_RANK_PROCESS_STATE */
     enum process_state state GUARDED_BY(lock); /* written by process_move_locked() only */
@@ -127,7 +128,7 @@ void process_table_leave(struct process *process);
  * and it does not run. user_thread_release() starts it; user_thread_abandon() takes it apart.
  *   OUT_OF_MEMORY, OUT_OF_RANGE (ring entries), QUOTA_EXCEEDED, INTERRUPTED
  */
-user_thread_result user_thread_make(struct process *process, uint32_t ring_entries,
+user_thread_result user_thread_make(struct process *process, struct ring_options ring,
                                     uint8_t priority, uint64_t thread_pointer);
 /* Enters and starts it. INTERRUPTED: the process is ending. */
 status user_thread_release(struct user_thread *thread, bool is_first);

@@ -83,11 +83,11 @@ static void enter_user_mode(void *argument)
     user_enter(&thread->entry);
 }
 
-static status make_ring(struct user_thread *thread, uint32_t entries)
+static status make_ring(struct user_thread *thread, struct ring_options options)
 {
     struct process *process = thread->process;
-    TRY(ring_hooks.create(process, entries != 0 ? entries : ABI_RING_ENTRIES_DEFAULT, &thread->ring,
-                          &thread->ring_memory));
+    if (options.entries == 0) options.entries = ABI_RING_ENTRIES_DEFAULT;
+    TRY(ring_hooks.create(process, options, &thread->ring, &thread->ring_memory));
     address_result mapped =
         address_space_map(process->addresses, &(struct mapping_request){
                                                   .buffer = thread->ring_memory,
@@ -118,10 +118,10 @@ static status make_kernel_thread(struct user_thread *thread, uint8_t priority)
     return OK;
 }
 
-static status make_parts(struct user_thread *thread, uint32_t ring_entries, uint8_t priority,
+static status make_parts(struct user_thread *thread, struct ring_options ring, uint8_t priority,
                          uint64_t thread_pointer)
 {
-    TRY(make_ring(thread, ring_entries));
+    TRY(make_ring(thread, ring));
     TRY(user_state_create(&thread->state, thread_pointer));
     return make_kernel_thread(thread, priority);
 }
@@ -133,7 +133,7 @@ static void unmap_ring(struct user_thread *thread)
                                buffer_size(thread->ring_memory), thread->ring_memory);
 }
 
-user_thread_result user_thread_make(struct process *process, uint32_t ring_entries,
+user_thread_result user_thread_make(struct process *process, struct ring_options ring,
                                     uint8_t priority, uint64_t thread_pointer)
 {
     TRY_AS(user_thread_result, process_reserve_thread(process));
@@ -147,7 +147,7 @@ user_thread_result user_thread_make(struct process *process, uint32_t ring_entri
     list_init(&thread->watches);
     spin_lock_init(&thread->lock, LOCK_RANK_PROCESS_STATE);
     object_init(&thread->object, &user_thread_type);
-    status made = make_parts(thread, ring_entries, priority, thread_pointer);
+    status made = make_parts(thread, ring, priority, thread_pointer);
     if (!is_ok(made)) {
         user_thread_abandon(thread);
         return (user_thread_result){.status = made};
@@ -178,6 +178,7 @@ status user_thread_release(struct user_thread *thread, bool is_first)
     status entered = is_first ? process_table_enter(thread->process, thread)
                               : process_enter_thread(thread->process, thread);
     if (is_ok(entered)) {
+        ring_hooks.start(thread->ring);
         thread_start(thread->thread);
     } else {
         if (is_first) object_put(&thread->process->object);
@@ -213,7 +214,8 @@ user_thread_result user_thread_create(struct process *process, const struct abi_
     uint8_t wanted = (uint8_t)(THREAD_PRIORITY_USER + start->priority);
     uint8_t priority = wanted < process->priority ? wanted : process->priority;
     user_thread_result made =
-        user_thread_make(process, start->ring_entries, priority, start->thread_pointer);
+        user_thread_make(process, (struct ring_options){start->ring_entries, start->ring_flags},
+                         priority, start->thread_pointer);
     if (!is_ok(made.status)) return made;
     struct user_thread *thread = made.value;
     thread->entry = (struct user_entry){

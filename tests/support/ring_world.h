@@ -90,6 +90,32 @@ void scheduler_preempt_point(void)
 {
 }
 
+/* There are no pollers, so what they need is not called. */
+void scheduler_yield(void)
+{
+}
+
+uint64_t scheduler_own_runtime_ns(void)
+{
+    return 0;
+}
+
+thread_result thread_create(const struct thread_options *options)
+{
+    (void)options;
+    return (thread_result){.status = FAIL(OUT_OF_MEMORY)};
+}
+
+void thread_start(struct thread *thread)
+{
+    (void)thread;
+}
+
+void thread_put(struct thread *thread)
+{
+    (void)thread;
+}
+
 void wait_queue_init(struct wait_queue *queue)
 {
     list_init(&queue->waiters);

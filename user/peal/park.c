@@ -63,7 +63,7 @@ static_assert(BUCKETS == 1u << (64 - 58));
     status located =
         peal_locate_whole((const void *)&lock->state, sizeof(uint32_t), ABI_ACCESS_READ, &where);
     if (!is_ok(located)) return; /* it looks again */
-    ring->finish = peal_call_finish;
+    peal_ring_block_calls(ring);
     ignore_status(peal_call(&(struct abi_submission){.op = ABI_OP_ADDRESS_WAIT,
                                                      .buffer_index = where.buffer_index,
                                                      .buffer_offset_bytes = where.offset_bytes,
@@ -79,7 +79,7 @@ static_assert(BUCKETS == 1u << (64 - 58));
     size_result (*finish)(void) = ring->finish;
     struct location where;
     if (!is_ok(peal_locate_whole(word, sizeof(*word), ABI_ACCESS_READ, &where))) return;
-    ring->finish = peal_call_finish;
+    peal_ring_block_calls(ring);
     ignore_status(peal_call(&(struct abi_submission){.op = ABI_OP_ADDRESS_WAKE,
                                                      .buffer_index = where.buffer_index,
                                                      .buffer_offset_bytes = where.offset_bytes,

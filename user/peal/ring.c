@@ -1,6 +1,11 @@
 /*
  * The program's side of the ring.
  *
+ * With a poller, entering is for waking it and for waiting. models/poller.pml is the protocol; the
+ * functions of its program are here: ring_doorbell; reap_all, whose look at the poller comes when
+ * the program looks for completions next (tell_of_room); enter_and_wait (wait_polled). Waiting
+ * begins with looking, for about as long as that has helped before.
+ *
  * A synchronous call waits for the completion that carries PEAL_USER_DATA_CALL. Others may lie in
  * front of it; they stay where they are, unread, so that the kernel's back-pressure still counts
  * them. The call's own is then taken from the middle: its user data becomes
@@ -11,6 +16,13 @@
 #include "peal/call.h"
 #include "peal/handle.h"
 #include "peal/ring_internal.h"
+
+/* Looks at the completions of a ring with a poller before its thread sleeps. */
+#define SPIN_MIN        64u
+#define SPIN_MAX        16384u
+#define SPINS_PER_PAUSE 64u
+
+static size_result call_finish_polled(void);
 
 void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header)
 {
@@ -25,8 +37,18 @@ void peal_ring_init(struct peal_ring *ring, struct abi_ring_header *header)
         .submission_end = header->submission_head + header->submission_entries,
         .completion_head = header->completion_head,
         .settled_end = header->completion_head,
-        .finish = peal_call_finish,
     };
+    if ((header->flags & ABI_RING_POLLER) != 0) {
+        ring->doorbell = (struct abi_ring_doorbell *)(base + header->doorbell_offset_bytes);
+        ring->spin_max = SPIN_MAX;
+        ring->settle_count = 1;
+    }
+    peal_ring_block_calls(ring);
+}
+
+void peal_ring_block_calls(struct peal_ring *ring)
+{
+    ring->finish = ring->doorbell != nullptr ? call_finish_polled : peal_call_finish;
 }
 
 bool peal_ring_find_room(struct peal_ring *ring)
@@ -36,9 +58,70 @@ bool peal_ring_find_room(struct peal_ring *ring)
     return ring->submission_tail != ring->submission_end;
 }
 
+/* ---- with a poller ---- */
+
+/* After a tail was published, and after a head was while something published is not accepted. */
+static void ring_doorbell(const struct peal_ring *ring)
+{
+    struct abi_ring_doorbell *doorbell = ring->doorbell;
+    store_relaxed(&doorbell->ring, load_relaxed(&doorbell->ring) + 1);
+    /* Pairs with the poller's, between its needs_wakeup and its last look at the ring. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (load_relaxed(&doorbell->needs_wakeup) != 0) peal_system_call(ABI_SYSCALL_ENTER, 0, 0);
+}
+
+/* What is published may have been waiting for the places of what was reaped. */
+static void tell_of_room(const struct peal_ring *ring)
+{
+    const struct abi_ring_header *header = ring->header;
+    if (load_acquire(&header->submission_head) != load_relaxed(&header->submission_tail))
+        ring_doorbell(ring);
+}
+
+/* Looks for completions that many times. */
+static bool spin(const struct peal_ring *ring, uint32_t unread_min, uint32_t looks)
+{
+    for (uint32_t i = 1; i <= looks; i++) {
+        if (peal_ring_unread(ring) >= unread_min) return true;
+        if (i % SPINS_PER_PAUSE == 0) __builtin_ia32_pause();
+    }
+    return false;
+}
+
+static uint64_t wait_polled(struct peal_ring *ring, uint32_t unread_min, uint64_t deadline_ns)
+{
+    uint32_t looks = ring->spin_max;
+    if (spin(ring, unread_min, looks)) {
+        if (looks < SPIN_MAX) ring->spin_max = looks * 2;
+        return ABI_STATUS_OK;
+    }
+    if (looks > SPIN_MIN) ring->spin_max = looks / 2;
+    return peal_system_call(ABI_SYSCALL_ENTER, unread_min, deadline_ns);
+}
+
+[[gnu::noinline]] static uint64_t enter_polled(struct peal_ring *ring, uint32_t unread_min,
+                                               uint64_t deadline_ns)
+{
+    ring_doorbell(ring);
+    return unread_min == 0 ? ABI_STATUS_OK : wait_polled(ring, unread_min, deadline_ns);
+}
+
+/* The poller takes what was published; false when that does not help, for no completion fits. */
+static bool wait_for_room(struct peal_ring *ring)
+{
+    while (!peal_ring_find_room(ring)) {
+        if (peal_ring_unread(ring) > ring->completion_mask) return false;
+        peal_yield();
+    }
+    return true;
+}
+
+/* ---- entering ---- */
+
 uint64_t peal_ring_enter(struct peal_ring *ring, uint32_t unread_min, uint64_t deadline_ns)
 {
     store_release(&ring->header->submission_tail, ring->submission_tail);
+    if (ring->doorbell != nullptr) return enter_polled(ring, unread_min, deadline_ns);
     return peal_system_call(ABI_SYSCALL_ENTER, unread_min, deadline_ns);
 }
 
@@ -85,7 +168,8 @@ void peal_ring_settle(struct peal_ring *ring)
 {
     uint32_t end = load_acquire(&ring->header->completion_tail); /* pairs with the kernel */
     uint32_t at = ring->settled_end;
-    if (ring->settle_count == 0) return;
+    if (ring->doorbell != nullptr) tell_of_room(ring);
+    if (ring->settle_count == (ring->doorbell != nullptr ? 1 : 0)) return;
     if ((int32_t)(at - ring->completion_head) < 0) at = ring->completion_head;
     for (; at != end; at++) {
         struct abi_completion *completion = &ring->completions[at & ring->completion_mask];
@@ -104,7 +188,8 @@ void peal_ring_settle(struct peal_ring *ring)
 [[gnu::noinline]] static size_result submit_settling(struct peal_ring *ring,
                                                      uint32_t completions_min, uint64_t deadline_ns)
 {
-    uint32_t accepted = 0;
+    uint32_t published = load_relaxed(&ring->header->submission_tail);
+    uint32_t accepted = ring->doorbell != nullptr ? ring->submission_tail - published : 0;
     for (;;) {
         peal_ring_settle(ring);
         uint32_t unread_min = completions_min == 0 ? 0 : completions_min + ring->claimed_count;
@@ -186,7 +271,10 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
 [[gnu::noinline]] struct abi_submission *peal_call_make_room(void)
 {
     struct peal_ring *ring = &peal_thread_self()->ring;
-    if (!peal_ring_find_room(ring)) peal_ring_enter(ring, 0, 0);
+    if (!peal_ring_find_room(ring)) {
+        peal_ring_enter(ring, 0, 0);
+        if (ring->doorbell != nullptr && !wait_for_room(ring)) return nullptr;
+    }
     return peal_ring_slot();
 }
 
@@ -208,6 +296,15 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
     ring->completion_head = head + 1;
     store_release(&header->completion_head, head + 1);
     return result_of(ring, completion);
+}
+
+static size_result call_finish_polled(void)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    ring->submission_tail++;
+    size_result result = call_wait(ring);
+    tell_of_room(ring);
+    return result;
 }
 
 peal_raw_status peal_call_yielding(const struct abi_submission *request,

@@ -40,9 +40,12 @@ struct peal_ring {
     uint32_t submission_end;  /* up to here entries are known to be free */
     uint32_t completion_head; /* entries read */
     uint32_t claimed_count;   /* completions at or behind the head that are taken already */
-    uint32_t settle_count;    /* those, and what await.c has in flight: settle before reaping */
+    uint32_t settle_count;    /* those, and what await.c has in flight, and one for a poller: settle
+                               * before reaping */
     uint32_t settled_end;     /* completions before this one have been settled */
     uint32_t refusal_detail;  /* of the last call that failed */
+    uint32_t spin_max;        /* looks at the completions before entering to wait for them */
+    struct abi_ring_doorbell *doorbell; /* nullptr: the ring has no poller */
     /* What ends peal_call(): waits in the kernel, or suspends the task (task.h). */
     size_result (*finish)(void);
 };
@@ -105,13 +108,16 @@ static inline void peal_ring_push(void)
  *
  * The whole thread waits, its tasks included.
  *
+ * On a ring with a poller this makes a system call only when the poller sleeps, or when what is
+ * waited for does not come soon; the value is then the number handed to the poller.
+ *
  *   QUEUE_FULL   not everything was accepted: reap, then submit again
  *   TIMED_OUT    the deadline came first
  */
 size_result peal_submit(uint32_t completions_min, uint64_t deadline_ns);
 
-/* Gives the library's completions to those who wait for them, and moves the head over taken ones.
- */
+/* Gives the library's completions to those who wait for them, moves the head over taken ones, and
+ * tells a sleeping poller that there is room. */
 void peal_ring_settle(struct peal_ring *ring);
 
 /* Takes the oldest completion; false when there is none. */

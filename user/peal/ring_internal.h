@@ -11,5 +11,8 @@ static inline uint32_t peal_ring_unread(const struct peal_ring *ring)
     return load_acquire(&ring->header->completion_tail) - ring->completion_head;
 }
 
+/* Makes calls wait in place, whatever they did before. */
+void peal_ring_block_calls(struct peal_ring *ring);
+
 /* Tells the operation of the library's that has completed; await.c. */
 void peal_operation_complete(const struct abi_completion *completion);

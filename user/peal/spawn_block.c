@@ -88,6 +88,7 @@ bool spawn_block_fill(const struct peal_spawn *spawn, void *block)
         .handles_max = spawn->handles_max,
         .threads_max = spawn->threads_max,
         .ring_entries = spawn->ring_entries,
+        .ring_flags = spawn->ring_flags,
     };
     return true;
 }

@@ -27,6 +27,7 @@ struct peal_spawn {
     uint32_t handles_max;
     uint32_t threads_max;
     uint32_t ring_entries;
+    uint32_t ring_flags; /* ABI_RING_... */
 };
 
 /* Bytes of the block, or 0 when it would be larger than the kernel takes. */

@@ -111,6 +111,7 @@ static peal_raw_status thread_start(const struct abi_thread_start *start,
 }
 
 peal_raw_status peal_raw_thread_create(int (*entry)(uint64_t argument), uint64_t argument,
+                                       const struct peal_thread_options *options,
                                        uint64_t *out_stack, peal_raw_handle *out_thread)
 {
     uint64_t stack;
@@ -124,6 +125,9 @@ peal_raw_status peal_raw_thread_create(int (*entry)(uint64_t argument), uint64_t
         .stack_address = top,
         .argument = (uint64_t)block,
         .thread_pointer = (uint64_t)block,
+        .ring_entries = options->ring_entries,
+        .ring_flags = options->ring_flags,
+        .priority = options->priority,
     };
     peal_raw_status started = thread_start(&start, out_thread);
     if (started == ABI_STATUS_OK)

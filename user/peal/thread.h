@@ -26,17 +26,36 @@ typedef struct [[nodiscard]] running_thread_result {
     running_thread value;
 } running_thread_result;
 
-/* Starts `entry(argument)`. OUT_OF_MEMORY, QUOTA_EXCEEDED */
+/* Zero everywhere is what peal_thread_create takes. */
+struct peal_thread_options {
+    uint32_t ring_entries; /* a power of two; 0: the default */
+    uint32_t ring_flags;   /* ABI_RING_... */
+    uint32_t priority;     /* 0 the default .. 7 higher, at most the process's own */
+};
+
+/*
+ * Starts `entry(argument)`.
+ *   OUT_OF_RANGE       no ring can have that many entries
+ *   INVALID_ARGUMENT   an unknown flag, or no such priority
+ *   OUT_OF_MEMORY, QUOTA_EXCEEDED
+ */
 peal_raw_status peal_raw_thread_create(int (*entry)(uint64_t argument), uint64_t argument,
+                                       const struct peal_thread_options *options,
                                        uint64_t *out_stack,
                                        peal_raw_handle *out_thread ACQUIRES_HANDLE);
-static inline running_thread_result peal_thread_create(int (*entry)(uint64_t argument),
-                                                       uint64_t argument)
+static inline running_thread_result
+peal_thread_create_with(int (*entry)(uint64_t argument), uint64_t argument,
+                        const struct peal_thread_options *options)
 {
     running_thread_result result = {0};
     result.status = status_of_raw(
-        peal_raw_thread_create(entry, argument, &result.value.stack, &result.value.raw));
+        peal_raw_thread_create(entry, argument, options, &result.value.stack, &result.value.raw));
     return result;
+}
+static inline running_thread_result peal_thread_create(int (*entry)(uint64_t argument),
+                                                       uint64_t argument)
+{
+    return peal_thread_create_with(entry, argument, &(struct peal_thread_options){0});
 }
 
 /* Waits for its end and gives its exit code; the thread is nil afterwards. */
