@@ -211,6 +211,48 @@ static void publish_and_go_on(struct op *op)
     if (next != nullptr) start(next);
 }
 
+/* One more in flight that is no op's. */
+static void keep_in_flight(struct ring *ring)
+{
+    spin_acquire(&ring->lock);
+    uint32_t pending = atomic_load_explicit(&ring->pending, memory_order_relaxed);
+    atomic_store_explicit(&ring->pending, pending + 1, memory_order_relaxed);
+    spin_release(&ring->lock);
+}
+
+/* Afterwards the ring may be gone. */
+static void stop_keeping(struct ring *ring)
+{
+    spin_acquire(&ring->lock);
+    uint32_t pending = atomic_load_explicit(&ring->pending, memory_order_relaxed);
+    /* Release: whoever finds 0 without the lock finds the rest of this done. */
+    atomic_store_explicit(&ring->pending, pending - 1, memory_order_release);
+    struct thread *waiter = take_waiter_locked(ring);
+    spin_release(&ring->lock);
+    wake(waiter);
+}
+
+/*
+ * Drops what the op pins and publishes its completion. Uses of capabilities end last: whoever waits
+ * for them in order to take something back is to be told after this. Until then the ring counts one
+ * more in flight, so that it does not end, nor its process, with a use left over.
+ */
+static void unpin_and_publish(struct op *op)
+{
+    struct ring *ring = op->ring;
+    recorder_note_lineage(op);
+    struct capability *used = TAKE(op->capability);
+    buffer_pin pin = TAKE(op->pin);
+    bool has_uses = used != nullptr || pin.capability != nullptr;
+    if (!has_uses) buffer_pin_drop(&pin);
+    if (has_uses) keep_in_flight(ring);
+    publish_and_go_on(op);
+    if (!has_uses) return;
+    buffer_pin_drop(&pin);
+    if (used != nullptr) capability_unuse(used);
+    stop_keeping(ring);
+}
+
 static void run_started(struct work *work)
 {
     struct op *op = container_of(work, struct op, work);
@@ -226,9 +268,7 @@ static void run_started(struct work *work)
 
 static void finish_on_worker(struct work *work)
 {
-    struct op *op = container_of(work, struct op, work);
-    op_unpin(op);
-    publish_and_go_on(op);
+    unpin_and_publish(container_of(work, struct op, work));
 }
 
 /* Makes sure that the timer's function will not look at the op any more. */
@@ -316,8 +356,7 @@ static void finish(struct op *op)
         work_submit(finishers, &op->work, finish_on_worker);
         return;
     }
-    op_unpin(op);
-    publish_and_go_on(op);
+    unpin_and_publish(op);
 }
 
 void op_complete(struct op *op, op_outcome outcome)
