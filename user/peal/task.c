@@ -122,7 +122,7 @@ void task_scheduler_activate(struct task_scheduler *scheduler)
 
 void task_scheduler_deactivate(struct task_scheduler *scheduler)
 {
-    if (--scheduler->active == 0) peal_thread_self()->ring.finish = peal_call_finish;
+    if (--scheduler->active == 0) peal_ring_block_calls(&peal_thread_self()->ring);
 }
 
 /* Hands over what was begun and takes what has completed, without waiting. */
