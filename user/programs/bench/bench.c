@@ -4,6 +4,7 @@
  * Under `-icount shift=0` one nanosecond is one instruction. Each figure is the mean of many
  * rounds after some that are not counted.
  */
+#include "message_bench.h"
 #include "peal/atomic.h"
 #include "peal/await.h"
 #include "peal/call.h"
@@ -32,6 +33,7 @@ static const char usage[] =
     "  ping_pong      wake another thread and wait for its answer, there and back\n"
     "  yield          a voluntary switch to another thread\n"
     "  process_switch a voluntary switch to another process\n"
+    "  message        64 bytes to another process and back\n"
     "  clock          read the clock\n"
     "  task_switch    a switch from one task to another\n"
     "  task_nop       a request that does nothing, by 32 tasks, each\n"
@@ -295,6 +297,7 @@ struct bench {
     int (*partner)(uint64_t argument);
     bool measures_awaits;
     bool measures_revocations;
+    bool has_echo;          /* another process answers messages */
     bool has_other_process; /* while this runs, another process does nothing but yield */
 };
 
@@ -310,6 +313,7 @@ static const struct bench benches[] = {
     {TEXT("ping_pong"), round_ping_pong, 1000, .divisor = 1, .partner = ping_pong_partner},
     {TEXT("yield"), round_yield, 5000, .divisor = 2, .partner = yield_partner},
     {TEXT("process_switch"), round_yield, 5000, .divisor = 2, .has_other_process = true},
+    {TEXT("message"), message_bench_round, 2000, .divisor = 1, .has_echo = true},
     {TEXT("clock"), round_clock, 10000, .divisor = 1},
     {TEXT("task_switch"), round_task_switch, 5, .divisor = 2 * TASK_ROUNDS},
     {TEXT("task_nop"), round_task_nop, 1, .divisor = BATCH * TASK_ROUNDS},
@@ -375,8 +379,17 @@ static status run_with_other_process(const struct bench *bench, uint64_t *out_ns
     return ran;
 }
 
+static status run_with_echo(const struct bench *bench, uint64_t *out_ns)
+{
+    TRY(message_bench_begin());
+    status ran = run_rounds(bench, out_ns);
+    message_bench_end();
+    return ran;
+}
+
 static status run(const struct bench *bench, uint64_t *out_ns)
 {
+    if (bench->has_echo) return run_with_echo(bench, out_ns);
     if (bench->has_other_process) return run_with_other_process(bench, out_ns);
     return bench->partner == nullptr ? run_rounds(bench, out_ns) : run_with_partner(bench, out_ns);
 }
@@ -405,6 +418,8 @@ static status open_files(void)
 int peal_main(struct peal_arguments arguments)
 {
     if (peal_text_equal(peal_argument(arguments, 1), yield_for_ever)) be_other_process();
+    if (peal_text_equal(peal_argument(arguments, 1), MESSAGE_BENCH_ECHO))
+        return message_bench_echo();
     if (peal_wants_help(arguments, usage)) return 0;
     int code = 0;
     status opened = open_files();
