@@ -27,6 +27,9 @@ struct abi_ring_header *raw_ring(void)
 
 uint64_t raw_enter(uint64_t wait_count, uint64_t deadline_ns)
 {
+    /* A completion that a call has taken out of order is not one that is unread. */
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    if (ring->settle_count != 0) peal_ring_settle(ring);
     return peal_system_call(ABI_SYSCALL_ENTER, wait_count, deadline_ns);
 }
 
