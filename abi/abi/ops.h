@@ -357,6 +357,7 @@ static_assert(sizeof(struct abi_request) == 64, "ABI");
 /* SERVICE_MINT: op_flags is the kind, ARG0 the rights, ARG1 the badge. */
 #define ABI_MINT_FLAGS_KNOWN 31u
 
+/* SERVICE_RECEIVE. MULTISHOT needs POOL: each request is described in a chunk of its own. */
 #define ABI_SERVICE_DO_NOT_WAIT         1u
 #define ABI_SERVICE_RECEIVE_FLAGS_KNOWN (1u | ABI_OP_FLAG_MULTISHOT | ABI_OP_FLAG_POOL)
 

@@ -184,16 +184,31 @@ op_outcome op_service_mint(struct op *op)
 
 /* ---- receiving ---- */
 
-static struct op *op_of_receiver(const struct service_receiver *receiver)
+struct receive {
+    struct service_receiver receiver;
+    uint32_t chunk; /* with a pool: where the description is */
+};
+
+static struct receive *receive_of(const struct service_receiver *receiver)
 {
-    return op_of_use((void *)(uintptr_t)receiver);
+    return container_of((struct service_receiver *)(uintptr_t)receiver, struct receive, receiver);
 }
 
-static handle_result take_request(struct service_receiver *receiver,
-                                  const struct abi_request *request,
-                                  CONSUMED struct capability *capability)
+static struct op *op_of_receiver(const struct service_receiver *receiver)
 {
-    struct op *op = op_of_receiver(receiver);
+    return op_of_use(receive_of(receiver));
+}
+
+/* The op's span, or a chunk that becomes it. */
+static status find_place(struct op *op, struct receive *receive)
+{
+    if (op_uses_pool(op)) TRY(op_pool_take(op, &receive->chunk));
+    return op->pin.length >= sizeof(struct abi_request) ? OK : FAIL(OUT_OF_RANGE);
+}
+
+static handle_result place_request(struct op *op, const struct abi_request *request,
+                                   CONSUMED struct capability *capability)
+{
     status written = buffer_write(op->pin.buffer, op->pin.offset, request, sizeof(*request));
     if (!is_ok(written)) {
         if (capability != nullptr) capability_release(capability);
@@ -203,11 +218,37 @@ static handle_result take_request(struct service_receiver *receiver,
     return handle_table_insert(op_handles(op), capability);
 }
 
+static handle_result take_request(struct service_receiver *receiver,
+                                  const struct abi_request *request,
+                                  CONSUMED struct capability *capability)
+{
+    struct op *op = op_of_receiver(receiver);
+    status found = find_place(op, receive_of(receiver));
+    handle_result placed = {.status = found};
+    if (is_ok(found))
+        placed = place_request(op, request, capability);
+    else if (capability != nullptr)
+        capability_release(capability);
+    bool has_chunk = op_uses_pool(op) && op->pin.buffer != nullptr;
+    if (!is_ok(placed.status) && has_chunk) op_pool_give_back(op, receive_of(receiver)->chunk);
+    return placed;
+}
+
+static op_outcome receive_outcome(struct op *op, struct receive *receive, handle_result outcome)
+{
+    if (!is_ok(outcome.status)) return op_failed(outcome.status);
+    if (!op_uses_pool(op)) return op_done(outcome.value);
+    return op_done_with(outcome.value, ABI_COMPLETION_CHUNK, receive->chunk);
+}
+
 static bool request_received(struct service_receiver *receiver, handle_result outcome)
 {
     struct op *op = op_of_receiver(receiver);
-    op_outcome answer = op_result(outcome.status, outcome.value);
-    if (is_ok(outcome.status) && op_is_multishot(op) && op_post(op, answer)) return true;
+    op_outcome answer = receive_outcome(op, receive_of(receiver), outcome);
+    if (is_ok(outcome.status) && op_is_multishot(op) && op_post(op, answer)) {
+        buffer_pin_drop(&op->pin); /* the next goes into another chunk */
+        return true;
+    }
     op_complete(op, answer);
     return false;
 }
@@ -225,24 +266,34 @@ static const struct service_receiver_type receiver_type = {
 
 static void cancel_receive(struct op *op, status why)
 {
-    struct service_receiver *receiver = op_use(op, struct service_receiver);
-    if (service_wait_cancel(service_of(op_object(op)), receiver)) op_complete(op, op_failed(why));
+    struct receive *receive = op_use(op, struct receive);
+    if (service_wait_cancel(service_of(op_object(op)), &receive->receiver))
+        op_complete(op, op_failed(why));
+}
+
+/* A span of its own serves for one request only. */
+static status check_receive(const struct op *op)
+{
+    if (op_uses_pool(op)) return op_pool_check(op);
+    if (op_is_multishot(op)) return FAIL(INVALID_ARGUMENT);
+    return op->pin.length >= sizeof(struct abi_request) ? OK : FAIL(OUT_OF_RANGE);
 }
 
 op_outcome op_service_receive(struct op *op)
 {
-    if (op->pin.length < sizeof(struct abi_request)) return op_failed(FAIL(OUT_OF_RANGE));
+    status checked = check_receive(op);
+    if (!is_ok(checked)) return op_failed(checked);
     struct service *service = service_of(op_object(op));
-    struct service_receiver *receiver = op_use(op, struct service_receiver);
-    receiver->type = &receiver_type;
-    receiver->is_waiting = false;
+    struct receive *receive = op_use(op, struct receive);
+    receive->receiver.type = &receiver_type;
+    receive->receiver.is_waiting = false;
     bool may_wait = (op->submission.op_flags & ABI_SERVICE_DO_NOT_WAIT) == 0;
     if (!may_wait || !op_is_multishot(op)) {
-        handle_result received = service_receive(service, receiver);
+        handle_result received = service_receive(service, &receive->receiver);
         if (received.status.code != STATUS_WOULD_BLOCK || !may_wait)
-            return op_result(received.status, received.value);
+            return receive_outcome(op, receive, received);
     }
-    service_wait(service, receiver);
+    service_wait(service, &receive->receiver);
     return op_park(op, cancel_receive, deadline_never());
 }
 

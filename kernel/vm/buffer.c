@@ -413,18 +413,25 @@ status buffer_write(struct buffer *buffer, uint64_t offset, const void *from, ui
 }
 
 /* What a page that does not exist reads as. */
-static const char zero_page[PAGE_BYTES];
+static alignas(PAGE_BYTES) const char zero_page[PAGE_BYTES];
 
 status buffer_copy(struct buffer *to, uint64_t to_offset, struct buffer *from, uint64_t from_offset,
                    uint64_t length)
 {
     ASSERT(span_fits(from_offset, length, from->size_bytes));
+    ASSERT(span_fits(to_offset, length, to->size_bytes));
     while (length > 0) {
-        uint64_t piece = bytes_in_page(from_offset, length);
+        uint64_t piece = bytes_in_page(to_offset, bytes_in_page(from_offset, length));
+        frame_result target = buffer_touch(to, to_offset >> PAGE_SHIFT);
+        TRY(target.status);
         physical_address frame;
         const void *page = zero_page;
-        if (buffer_peek(from, from_offset >> PAGE_SHIFT, &frame)) page = direct_map(frame);
-        TRY(buffer_write(to, to_offset, (const char *)page + from_offset % PAGE_BYTES, piece));
+        if (likely(buffer_peek(from, from_offset >> PAGE_SHIFT, &frame))) page = direct_map(frame);
+        if (likely(piece == PAGE_BYTES))
+            page_copy(direct_map(target.value), page);
+        else
+            bytes_copy((char *)direct_map(target.value) + to_offset % PAGE_BYTES,
+                       (const char *)page + from_offset % PAGE_BYTES, piece);
         to_offset += piece;
         from_offset += piece;
         length -= piece;

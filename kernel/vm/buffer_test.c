@@ -265,3 +265,34 @@ TEST(whoever_makes_a_page_second_gives_the_frame_back_and_uses_the_first)
         memory_quota_put(quota);
     }
 }
+
+TEST(copies_between_buffers_cross_pages_wherever_they_begin)
+{
+    host_memory_init();
+    static uint8_t bytes[3 * PAGE_BYTES], expected[3 * PAGE_BYTES], seen[4 * PAGE_BYTES];
+    struct buffer_options options = {.size_bytes = 4 * PAGE_BYTES};
+    buffer_result source = buffer_create(&options), target = buffer_create(&options);
+    CHECK_STATUS(OK, source.status);
+    CHECK_STATUS(OK, target.status);
+    OWNED(buffer_owner) from = TAKE(source.value);
+    OWNED(buffer_owner) to = TAKE(target.value);
+    for (uint32_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(1 + i % 251);
+    CHECK_STATUS(OK, buffer_write(from, 0, bytes, sizeof(bytes))); /* the last page is a hole */
+    static const uint64_t starts[] = {0, 1, PAGE_BYTES - 1, PAGE_BYTES, 5000};
+    for (uint32_t i = 0; i < array_count(starts); i++) {
+        for (uint32_t k = 0; k < array_count(starts); k++) {
+            uint64_t length = 2 * PAGE_BYTES + 17;
+            buffer_read(from, starts[i], expected, length);
+            CHECK_STATUS(OK, buffer_copy(to, starts[k], from, starts[i], length));
+            buffer_read(to, 0, seen, sizeof(seen));
+            CHECK_BYTES(expected, seen + starts[k], length);
+        }
+    }
+    buffer_read(to, 0, seen, sizeof(seen));
+    uint8_t before = seen[99], behind = seen[101];
+    CHECK_STATUS(OK, buffer_copy(to, 100, from, 3 * PAGE_BYTES + 5, 1));
+    buffer_read(to, 0, seen, sizeof(seen));
+    CHECK(seen[99] == before && seen[100] == 0 && seen[101] == behind);
+    CHECK_STATUS(OK, buffer_copy(to, 0, from, 0, 0));
+}

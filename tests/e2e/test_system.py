@@ -315,3 +315,15 @@ def test_reach_lists_who_can_reach_an_object_through_whom(shared_shell):
     assert any(line.startswith("shell (") for line in lines), lines
     own = [line for line in lines if line.startswith("reach (")]
     assert len(own) == 3 and all("granted to a new process" in line and "shell (" in line for line in own), lines
+
+
+def test_commands_run_on_a_tree_served_from_memory(shared_shell):
+    served = shared_shell.run("serve /disk0/numbers ls -l")
+    assert served == shared_shell.run("ls -l /disk0/numbers")
+    assert shared_shell.run("serve /disk0 cat README.TXT") == shared_shell.run("cat /disk0/README.TXT")
+    assert shared_shell.run("serve /disk0 cat /README.TXT") == shared_shell.run("cat /disk0/README.TXT")
+    assert shared_shell.run("serve /disk0/deep cat 1/2/3/4/5/6/7/8/9/10/11/12/bottom.txt").startswith("You have")
+    assert "NOT_FOUND" in shared_shell.run("serve /disk0/numbers cat ../README.TXT")
+    assert "NOT_FOUND" in shared_shell.run("serve /disk0/numbers cat /boot/welcome.txt")
+    assert "no such" in shared_shell.run("serve /nowhere ls").lower() or "NOT_FOUND" in shared_shell.run("serve /nowhere ls")
+    assert "folder and a command" in shared_shell.run("serve")

@@ -8,6 +8,7 @@
 #include "peal/bytes.h"
 #include "peal/clock.h"
 #include "peal/memory.h"
+#include "peal/pool.h"
 #include "peal/process.h"
 #include "peal/service.h"
 #include "peal/system.h"
@@ -24,11 +25,15 @@
 static struct raw_scratch scratch; /* the client's memory */
 
 static uint32_t part_serves(void);
+static uint32_t part_explores(void);
+static uint32_t part_mints(void);
 static uint32_t part_asks(void);
 
 GUEST_TEST_SETUP
 {
     if (child_plays(TEXT("serves"))) peal_exit((int)part_serves());
+    if (child_plays(TEXT("mints"))) peal_exit((int)part_mints());
+    if (child_plays(TEXT("explores"))) peal_exit((int)part_explores());
     if (child_plays(TEXT("asks"))) peal_exit((int)part_asks());
     scratch = raw_scratch_make(SCRATCH_BYTES);
 }
@@ -576,4 +581,251 @@ GUEST_TEST(servers_and_clients_that_die_at_any_point_leave_nothing_behind)
         wait_for_end(&client);
     }
     expect_same(before);
+}
+
+/* ---- the file server ---- */
+
+/*
+ * In a child whose "root" is /boot/test, the kernel's or a served one: it must not be able to tell,
+ * except by writing.
+ */
+static uint32_t part_explores(void)
+{
+    static uint8_t first[256], again[256];
+    directory_ref root = peal_granted_directory(TEXT("root"));
+    bool is_served = peal_environment_get(TEXT("served"), &(text){});
+    struct abi_stat stat;
+    CHILD_CHECK(is_ok(directory_stat(root, &stat)));
+    CHILD_CHECK(stat.kind == ABI_KIND_DIRECTORY);
+    CHILD_CHECK(peal_file_open(root, TEXT("none"), RIGHTS_READ).status.code == STATUS_NOT_FOUND);
+    CHILD_CHECK(peal_file_open(root, TEXT("../bin"), RIGHTS_READ).status.code ==
+                STATUS_PERMISSION_DENIED);
+    CHILD_CHECK(peal_file_open(root, TEXT("/x"), RIGHTS_READ).status.code ==
+                STATUS_PERMISSION_DENIED);
+    CHILD_CHECK(peal_file_open(root, TEXT("a//b"), RIGHTS_READ).status.code ==
+                STATUS_INVALID_ARGUMENT);
+    CHILD_CHECK(peal_directory_open(root, TEXT("services"), RIGHTS_READ).status.code ==
+                STATUS_NOT_FOUND);
+    uint32_t count = 0;
+    bool has_found = false;
+    struct listing listing = {.raw = root.raw};
+    const struct abi_directory_entry *entry;
+    while ((entry = peal_list_directory(&listing)) != nullptr) {
+        count++;
+        has_found |= peal_text_equal(directory_entry_name(entry), TEXT("services"));
+    }
+    CHILD_CHECK(is_ok(listing.status) && has_found && count > 5);
+
+    file_result opened = peal_file_open(root, TEXT("services"), RIGHTS_READ | ABI_RIGHT_WRITE);
+    CHILD_CHECK(is_ok(opened.status));
+    OWNED(file_handle) file = TAKE(opened.value);
+    CHILD_CHECK(is_ok(file_stat(file_borrow(&file), &stat)));
+    uint64_t size = stat.size_bytes;
+    CHILD_CHECK(size > 10000 && stat.file.position_bytes == 0);
+    CHILD_CHECK(peal_file_read(file_borrow(&file), SPAN_OF(first)).value == sizeof(first));
+    CHILD_CHECK(memcmp(first, "\177ELF", 4) == 0);
+    CHILD_CHECK(peal_file_read_at(file_borrow(&file), SPAN_OF(again), 0).value == sizeof(again));
+    CHILD_CHECK(memcmp(first, again, sizeof(first)) == 0);
+    CHILD_CHECK(peal_file_seek(file_borrow(&file), 0, ABI_SEEK_CURRENT).value == sizeof(first));
+    CHILD_CHECK(peal_file_seek(file_borrow(&file), -10, ABI_SEEK_END).value == size - 10);
+    CHILD_CHECK(peal_file_read(file_borrow(&file), SPAN_OF(again)).value == 10);
+    CHILD_CHECK(peal_file_read(file_borrow(&file), SPAN_OF(again)).value == 0);
+    CHILD_CHECK(peal_file_seek(file_borrow(&file), INT64_MIN, ABI_SEEK_CURRENT).value == 0);
+    CHILD_CHECK(peal_file_seek(file_borrow(&file), INT64_MAX, ABI_SEEK_CURRENT).value == size);
+    if (!is_served) return 0;
+
+    /* Behind the end, so that what is between becomes zeros; seen through another handle. */
+    CHILD_CHECK(peal_file_write_at(file_borrow(&file), (view){"new", 3}, size + 100).value == 3);
+    file_result second = peal_file_open(root, TEXT("services"), RIGHTS_READ);
+    CHILD_CHECK(is_ok(second.status));
+    OWNED(file_handle) other = TAKE(second.value);
+    CHILD_CHECK(peal_file_size(file_borrow(&other)).value == size + 103);
+    CHILD_CHECK(peal_file_read_at(file_borrow(&other), SPAN_OF(again), size).value == 103);
+    CHILD_CHECK(again[0] == 0 && again[99] == 0 && memcmp(again + 100, "new", 3) == 0);
+    CHILD_CHECK(peal_file_write(file_borrow(&other), (view){"x", 1}).status.code ==
+                STATUS_INSUFFICIENT_RIGHTS);
+    return 0;
+}
+
+GUEST_TEST(programs_cannot_tell_a_served_tree_from_the_kernels)
+{
+    directory_ref root = peal_granted_directory(TEXT("root"));
+    directory_result opened = peal_directory_open(root, TEXT("boot/test"), ABI_RIGHTS_ALL);
+    EXPECT_STATUS(OK, opened.status);
+    OWNED(directory_handle) folder = TAKE(opened.value);
+    struct peal_grant own[] = {PEAL_GRANT("root", directory_borrow(&folder), ABI_RIGHTS_ALL)};
+    EXPECT_EQUAL(0, child_run(PROGRAM, TEXT("explores"),
+                              &(struct peal_spawn){.grants = own, .grants_count = 1}));
+
+    file_result found = peal_file_open(root, TEXT("boot/bin/serve"), RIGHTS_EXECUTE);
+    EXPECT_STATUS(OK, found.status);
+    OWNED(file_handle) program = TAKE(found.value);
+    const text arguments[] = {TEXT("serve"), TEXT("boot/test"), PROGRAM};
+    const text environment[] = {TEXT("part=explores"), TEXT("served=yes")};
+    struct peal_grant grants[] = {PEAL_GRANT("root", root, ABI_RIGHTS_ALL),
+                                  PEAL_GRANT("cwd", root, ABI_RIGHTS_ALL)};
+    process_result started =
+        peal_process_spawn(file_borrow(&program), &(struct peal_spawn){.name = TEXT("serve"),
+                                                                       .arguments = arguments,
+                                                                       .arguments_count = 3,
+                                                                       .environment = environment,
+                                                                       .environment_count = 2,
+                                                                       .grants = grants,
+                                                                       .grants_count = 2});
+    EXPECT_STATUS(OK, started.status);
+    OWNED(process_handle) server = TAKE(started.value);
+    struct abi_exit how = {0};
+    EXPECT_STATUS(OK, peal_process_wait(process_borrow(&server), ABI_DEADLINE_NEVER, &how));
+    EXPECT_EQUAL(ABI_EXIT_REASON_CODE, how.reason);
+    EXPECT_EQUAL(0, how.code);
+}
+
+/* ---- order, taking back, running out ---- */
+
+GUEST_TEST(what_is_more_urgent_is_received_first)
+{
+    static const uint16_t priorities[] = {0, 5, 7, 5};
+    static const uint32_t order[] = {7, 5, 5, 0};
+    OWNED(service_handle) service = make_service();
+    OWNED(file_handle) file = mint_file(&service, RIGHTS_MINTED, 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        struct abi_submission submission = reading(file.raw, 1);
+        submission.priority = priorities[i];
+        submission.offset_bytes = priorities[i];
+        ask(submission);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        struct question question = receive(&service);
+        EXPECT_EQUAL(order[i], question.asked.offset_bytes);
+        EXPECT_STATUS(OK, reply(&question, answer_value(0)));
+        (void)wait_for_answer();
+    }
+}
+
+GUEST_TEST(taking_back_a_handle_waits_for_what_the_server_does_through_it)
+{
+    OWNED(service_handle) service = make_service();
+    OWNED(file_handle) file = mint_file(&service, RIGHTS_MINTED, 1);
+    file_result doubled = file_dup(file_borrow(&file), ABI_RIGHTS_ALL);
+    OWNED(file_handle) given = TAKE(doubled.value);
+    ask(reading(given.raw, 64));
+    OWNED(question_owner) question = receive(&service);
+    struct abi_submission revoke = {.op = ABI_OP_REVOKE, .capability = file.raw};
+    size_result taken_back = peal_call(&revoke);
+    EXPECT_STATUS(OK, taken_back.status);
+    EXPECT_EQUAL(2, taken_back.value); /* the child's, and the request */
+    EXPECT_EQUAL(ABI_STATUS_CAPABILITY_REVOKED, raw_status(wait_for_answer()));
+    char byte = 0;
+    EXPECT_STATUS(CAPABILITY_REVOKED, peal_question_write(&question, (view){&byte, 1}, 0).status);
+    EXPECT_EQUAL(ABI_STATUS_CAPABILITY_REVOKED, raw_status(raw_call(reading(given.raw, 64))));
+    /* The handle it was taken back with is as good as before. */
+    ask(reading(file.raw, 64));
+    struct question next = receive(&service);
+    EXPECT_STATUS(OK, reply(&next, answer_value(0)));
+    EXPECT(raw_is_ok(wait_for_answer()));
+}
+
+GUEST_TEST(taking_back_a_served_directory_takes_back_what_was_opened_through_it)
+{
+    OWNED(service_handle) service = make_service();
+    directory_result folder =
+        peal_service_mint_directory(service_borrow(&service), ABI_RIGHTS_ALL, 1);
+    OWNED(directory_handle) directory = TAKE(folder.value);
+    ask(opening(directory.raw, RIGHTS_READ, 0));
+    struct question question = receive(&service);
+    EXPECT_STATUS(OK, reply(&question, answer_mint(ABI_KIND_FILE, ABI_RIGHTS_ALL, 2)));
+    OWNED(file_handle) file = {wait_for_answer().value};
+    struct abi_submission revoke = {.op = ABI_OP_REVOKE, .capability = directory.raw};
+    EXPECT_EQUAL(1, peal_call(&revoke).value);
+    EXPECT_EQUAL(ABI_STATUS_CAPABILITY_REVOKED, raw_status(raw_call(reading(file.raw, 64))));
+    expect_closed(&service, 2); /* nothing names it any more, though the number is still held */
+}
+
+GUEST_TEST(a_request_that_is_cancelled_or_out_of_time_comes_back_from_the_server)
+{
+    OWNED(service_handle) service = make_service();
+    OWNED(file_handle) file = mint_file(&service, RIGHTS_MINTED, 1);
+    struct abi_submission slow = reading(file.raw, 64);
+    slow.flags = ABI_SUBMISSION_TIMEOUT;
+    slow.timeout_ms = 3;
+    for (uint32_t round = 0; round < 4; round++) {
+        ask(round < 2 ? slow : reading(file.raw, 64));
+        struct question question = {0};
+        if (round % 2 == 1) question = receive(&service); /* in time, or it never comes */
+        if (round >= 2) {
+            struct abi_submission cancel = {.op = ABI_OP_CANCEL, .args = {ASKED}};
+            EXPECT_EQUAL(1, peal_call(&cancel).value);
+        }
+        EXPECT_EQUAL(round < 2 ? ABI_STATUS_TIMED_OUT : ABI_STATUS_INTERRUPTED,
+                     raw_status(wait_for_answer()));
+        if (round % 2 == 1) EXPECT_STATUS(CAPABILITY_REVOKED, reply(&question, answer_value(0)));
+        EXPECT_STATUS(WOULD_BLOCK, peal_service_receive_try(service_borrow(&service), &question));
+    }
+}
+
+GUEST_TEST(one_receive_may_bring_many_requests_each_in_a_chunk_of_a_pool)
+{
+    static alignas(64) uint8_t chunks[2 * sizeof(struct abi_request)];
+    OWNED(service_handle) service = make_service();
+    OWNED(file_handle) file = mint_file(&service, RIGHTS_MINTED, 8);
+    pool_result made = peal_pool_create(SPAN_OF(chunks), sizeof(struct abi_request));
+    EXPECT_STATUS(OK, made.status);
+    OWNED(pool) pool = TAKE(made.value);
+    struct abi_submission receiving = {.op = ABI_OP_SERVICE_RECEIVE,
+                                       .capability = service.raw,
+                                       .buffer_index = pool.index,
+                                       .op_flags = ABI_OP_FLAG_POOL | ABI_OP_FLAG_MULTISHOT};
+    ask(receiving);
+    uint64_t requests[2] = {0};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct abi_submission submission = reading(file.raw, 8);
+        submission.offset_bytes = i;
+        ask(submission);
+        struct abi_completion received = {0};
+        EXPECT(answered(&received));
+        if (i == 2) { /* no chunk: the request waits for the next receive */
+            EXPECT_EQUAL(ABI_STATUS_WOULD_BLOCK, raw_status(received));
+            EXPECT_EQUAL(0, received.flags);
+            break;
+        }
+        EXPECT_EQUAL(ABI_COMPLETION_MORE | ABI_COMPLETION_CHUNK, received.flags);
+        const struct abi_request *asked =
+            (const struct abi_request *)peal_pool_chunk(&pool, received.detail);
+        EXPECT(asked->offset_bytes == i && asked->badge == 8);
+        requests[i] = received.value;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        EXPECT_STATUS(OK, peal_reply((request_handle){requests[i]}, &(answer){.value = i}));
+        EXPECT_EQUAL(i, wait_for_answer().value);
+    }
+    struct question last = receive(&service);
+    EXPECT_EQUAL(2, last.asked.offset_bytes);
+    EXPECT_STATUS(OK, reply(&last, answer_value(2)));
+    EXPECT_EQUAL(2, wait_for_answer().value);
+    receiving.op_flags = ABI_OP_FLAG_MULTISHOT;
+    receiving.buffer_index = scratch.index;
+    receiving.length_bytes = 64;
+    EXPECT_EQUAL(ABI_STATUS_INVALID_ARGUMENT, raw_status(raw_call(receiving)));
+}
+
+/* In a child with room for few handles: mints until it is told to stop, and serves afterwards. */
+static uint32_t part_mints(void)
+{
+    OWNED(service_handle) service = make_service();
+    peal_raw_handle raw = 0;
+    uint32_t minted = 0;
+    while (peal_raw_service_mint(service_borrow(&service), ABI_KIND_FILE, ABI_RIGHTS_ALL, minted,
+                                 &raw) == ABI_STATUS_OK)
+        CHILD_CHECK(minted++ < 100);
+    CHILD_CHECK(minted > 10);
+    struct question question; /* what failed was never told */
+    CHILD_CHECK(peal_service_receive_try(service_borrow(&service), &question).code ==
+                STATUS_WOULD_BLOCK);
+    CHILD_CHECK(raw_dup(service.raw, ABI_RIGHTS_ALL) == 0);
+    return 0;
+}
+
+GUEST_TEST(a_server_that_mints_without_end_meets_its_own_quota)
+{
+    EXPECT_EQUAL(0, child_run(PROGRAM, TEXT("mints"), &(struct peal_spawn){.handles_max = 40}));
 }

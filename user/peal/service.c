@@ -3,6 +3,7 @@
 
 #define USER_DATA_RECEIVE PEAL_USER_DATA_SERVER
 #define USER_DATA_REPLY   (PEAL_USER_DATA_SERVER + 1)
+#define USER_DATA_CANCEL  (PEAL_USER_DATA_SERVER + 2)
 
 peal_raw_status peal_raw_service_create(peal_raw_handle *out_service)
 {
@@ -147,6 +148,7 @@ static status push_reply(struct server *server, CONSUMED request_handle request,
     struct abi_submission submission;
     status made = reply_submission(request.raw, reply, &submission);
     submission.user_data = USER_DATA_REPLY;
+    submission.flags = ABI_SUBMISSION_SKIP_SUCCESS;
     if (is_ok(made)) made = push(&submission);
     server->reply = *reply;
     if (is_ok(made))
@@ -179,8 +181,10 @@ static status take_completion(struct server *server, const struct abi_completion
         server->is_receiving = false;
         if (completion->tag != ABI_RESULT_OK) return status_of_raw(completion->error);
         return answer_question(server, completion->value);
+    case USER_DATA_CANCEL:
+        return OK; /* it was faster */
     case USER_DATA_REPLY:
-        if (completion->tag != ABI_RESULT_OK) reply_refused(server, server->replying);
+        reply_refused(server, server->replying);
         return OK;
     default:
         if (server->completed != nullptr) server->completed(server->context, completion);
@@ -196,6 +200,21 @@ static status take_completions(struct server *server)
     return OK;
 }
 
+/* The receive that is still under way writes to the server's memory: it has to end first. */
+static status end_receiving(struct server *server)
+{
+    while (server->is_receiving) {
+        TRY(push(&(struct abi_submission){.op = ABI_OP_CANCEL,
+                                          .flags = ABI_SUBMISSION_SKIP_SUCCESS,
+                                          .user_data = USER_DATA_CANCEL,
+                                          .args = {USER_DATA_RECEIVE}}));
+        TRY(peal_submit(1, ABI_DEADLINE_NEVER).status);
+        status taken = take_completions(server);
+        if (!is_ok(taken) && taken.code != STATUS_INTERRUPTED) return taken;
+    }
+    return peal_submit(0, 0).status; /* the last answer */
+}
+
 status peal_serve(struct server *server)
 {
     while (!server->is_over) {
@@ -204,5 +223,5 @@ status peal_serve(struct server *server)
         if (!is_ok(entered) && entered.code != STATUS_QUEUE_FULL) return entered;
         TRY(take_completions(server));
     }
-    return peal_submit(0, 0).status; /* the last answer */
+    return end_receiving(server);
 }

@@ -15,6 +15,7 @@
 #include "peal/mutex.h"
 #include "peal/output.h"
 #include "peal/process.h"
+#include "peal/service.h"
 #include "peal/thread.h"
 #include "peal/usage.h"
 #include "revoke_bench.h"
@@ -26,6 +27,9 @@ static const char usage[] =
     "  nop_batch_32   the same in batches of 32, per request\n"
     "  read_4k        4 KiB of a cached file\n"
     "  read_4k_batch  the same in batches of 32, per read\n"
+    "  read_1m        1 MiB of a cached file, /disk0/numbers/mebibyte.bin\n"
+    "  served_nop     a request to another process that answers at once, there and back\n"
+    "  served_read_1m 1 MiB of a file that another process serves from its memory\n"
     "  thread         create and join\n"
     "  spawn          start a program and wait for its end\n"
     "  map_1          map, touch and unmap 1 page\n"
@@ -106,6 +110,53 @@ static status round_read_batch(void)
                                   .buffer_offset_bytes = where.offset_bytes,
                                   .length_bytes = where.length_bytes};
     return batch(&read);
+}
+
+/* ---- a server in another process ---- */
+
+#define MEBIBYTE (1u << 20)
+static alignas(ABI_PAGE_BYTES) uint8_t mebibyte[MEBIBYTE];
+static file_handle served_file, large_file;
+
+static status round_read_1m(void)
+{
+    size_result read = peal_file_read_at(file_borrow(&large_file), SPAN_OF(mebibyte), 0);
+    return is_ok(read.status) && read.value != MEBIBYTE ? FAIL(OUT_OF_RANGE) : read.status;
+}
+
+static status round_served_nop(void)
+{
+    return peal_file_seek(file_borrow(&served_file), 0, ABI_SEEK_SET).status;
+}
+
+static status round_served_read_1m(void)
+{
+    return peal_file_read_at(file_borrow(&served_file), SPAN_OF(mebibyte), 0).status;
+}
+
+static answer serve_seek(void *context, struct question *question)
+{
+    (void)context, (void)question;
+    return answer_value(0);
+}
+
+static answer serve_read(void *context, struct question *question)
+{
+    (void)context;
+    return answer_bytes((view){mebibyte, question->asked.length_bytes});
+}
+
+static const text serve_requests = TEXT("--serve");
+
+/* Until it is ended. */
+static int be_server(void)
+{
+    static struct server server = {
+        .handlers = {[ABI_OP_SEEK] = serve_seek, [ABI_OP_READ] = serve_read}};
+    server.service = peal_granted_service(TEXT("service"));
+    for (uint32_t i = 0; i < MEBIBYTE; i++)
+        mebibyte[i] = (uint8_t)(1 + i % 127); /* as in a file: pages that exist */
+    return is_ok(peal_serve(&server)) ? 0 : EXIT_CODE_FAILED;
 }
 
 static int thread_nothing(uint64_t)
@@ -299,6 +350,7 @@ struct bench {
     bool measures_revocations;
     bool has_echo;          /* another process answers messages */
     bool has_other_process; /* while this runs, another process does nothing but yield */
+    bool has_server;        /* while this runs, another process serves `served_file` */
 };
 
 static const struct bench benches[] = {
@@ -306,6 +358,9 @@ static const struct bench benches[] = {
     {TEXT("nop_batch_32"), round_nop_batch, 1000, .divisor = BATCH},
     {TEXT("read_4k"), round_read, 2000, .divisor = 1},
     {TEXT("read_4k_batch"), round_read_batch, 200, .divisor = BATCH},
+    {TEXT("read_1m"), round_read_1m, 50, .divisor = 1},
+    {TEXT("served_nop"), round_served_nop, 2000, .divisor = 1, .has_server = true},
+    {TEXT("served_read_1m"), round_served_read_1m, 50, .divisor = 1, .has_server = true},
     {TEXT("thread"), round_thread, 500, .divisor = 1},
     {TEXT("spawn"), round_spawn, 100, .divisor = 1},
     {TEXT("map_1"), round_map_1, 500, .divisor = 1},
@@ -361,21 +416,55 @@ static status run_with_partner(const struct bench *bench, uint64_t *out_ns)
     return ran;
 }
 
-static status run_with_other_process(const struct bench *bench, uint64_t *out_ns)
+/* This program once more, told what to be. */
+static process_result start_other(text part, const struct peal_grant *grants, uint32_t count)
 {
     file_result opened = peal_path_open_file(TEXT("/boot/bin/bench"), RIGHTS_EXECUTE);
-    TRY(opened.status);
+    TRY_AS(process_result, opened.status);
     OWNED(file_handle) program = TAKE(opened.value);
-    const text arguments[] = {TEXT("bench"), yield_for_ever};
-    process_result started = peal_process_spawn(
-        file_borrow(&program),
-        &(struct peal_spawn){.name = arguments[0], .arguments = arguments, .arguments_count = 2});
+    const text arguments[] = {TEXT("bench"), part};
+    return peal_process_spawn(file_borrow(&program), &(struct peal_spawn){.name = arguments[0],
+                                                                          .arguments = arguments,
+                                                                          .arguments_count = 2,
+                                                                          .grants = grants,
+                                                                          .grants_count = count});
+}
+
+static status end_other(process_ref other)
+{
+    struct abi_exit how;
+    TRY(peal_process_kill(other, 0));
+    return peal_process_wait(other, ABI_DEADLINE_NEVER, &how);
+}
+
+static status run_with_other_process(const struct bench *bench, uint64_t *out_ns)
+{
+    process_result started = start_other(yield_for_ever, nullptr, 0);
     TRY(started.status);
     OWNED(process_handle) other = TAKE(started.value);
     status ran = run_rounds(bench, out_ns);
-    struct abi_exit how;
-    TRY(peal_process_kill(process_borrow(&other), 0));
-    TRY(peal_process_wait(process_borrow(&other), ABI_DEADLINE_NEVER, &how));
+    TRY(end_other(process_borrow(&other)));
+    return ran;
+}
+
+static status run_with_server(const struct bench *bench, uint64_t *out_ns)
+{
+    service_result made = peal_service_create();
+    TRY(made.status);
+    OWNED(service_handle) service = TAKE(made.value);
+    file_result minted = peal_service_mint_file(service_borrow(&service), ABI_RIGHTS_ALL, 0);
+    TRY(minted.status);
+    served_file = TAKE(minted.value);
+    struct peal_grant grants[] = {PEAL_GRANT("service", service_borrow(&service), ABI_RIGHTS_ALL)};
+    process_result started = start_other(serve_requests, grants, 1);
+    status ran = started.status;
+    if (is_ok(ran)) {
+        OWNED(process_handle) other = TAKE(started.value);
+        service_handle_drop(&service); /* the server's is the last */
+        ran = run_rounds(bench, out_ns);
+        ignore_status(end_other(process_borrow(&other)));
+    }
+    file_handle_drop(&served_file);
     return ran;
 }
 
@@ -390,6 +479,7 @@ static status run_with_echo(const struct bench *bench, uint64_t *out_ns)
 static status run(const struct bench *bench, uint64_t *out_ns)
 {
     if (bench->has_echo) return run_with_echo(bench, out_ns);
+    if (bench->has_server) return run_with_server(bench, out_ns);
     if (bench->has_other_process) return run_with_other_process(bench, out_ns);
     return bench->partner == nullptr ? run_rounds(bench, out_ns) : run_with_partner(bench, out_ns);
 }
@@ -412,6 +502,9 @@ static status open_files(void)
     file_result to_run = peal_path_open_file(TEXT("/boot/bin/true"), RIGHTS_EXECUTE);
     TRY(to_run.status);
     spawn_file = TAKE(to_run.value);
+    /* Only one figure needs it, and says so when there is no disk. */
+    file_result large = peal_path_open_file(TEXT("/disk0/numbers/mebibyte.bin"), RIGHTS_READ);
+    if (is_ok(large.status)) large_file = TAKE(large.value);
     return OK;
 }
 
@@ -420,6 +513,7 @@ int peal_main(struct peal_arguments arguments)
     if (peal_text_equal(peal_argument(arguments, 1), yield_for_ever)) be_other_process();
     if (peal_text_equal(peal_argument(arguments, 1), MESSAGE_BENCH_ECHO))
         return message_bench_echo();
+    if (peal_text_equal(peal_argument(arguments, 1), serve_requests)) return be_server();
     if (peal_wants_help(arguments, usage)) return 0;
     int code = 0;
     status opened = open_files();
@@ -439,6 +533,7 @@ int peal_main(struct peal_arguments arguments)
         }
         peal_flush();
     }
+    file_handle_drop(&large_file);
     file_handle_drop(&read_file);
     file_handle_drop(&spawn_file);
     return code;

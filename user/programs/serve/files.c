@@ -110,6 +110,7 @@ static answer answer_stat(void *context, struct question *question)
     stat = (struct abi_stat){.size_bytes = file->node->size_bytes};
     stat.file.position_bytes = file->position;
     stat.file.modified_ns = file->node->modified_ns;
+    stat.file.attributes = file->node->attributes;
     uint32_t length = question->asked.length_bytes;
     return answer_bytes((view){&stat, length < sizeof(stat) ? length : sizeof(stat)});
 }

@@ -30,6 +30,7 @@ static status load_folder(struct node *folder, directory_ref source)
             tree_add(folder, directory_entry_name(entry), (enum abi_kind)entry->kind);
         if (node == nullptr) return FAIL(OUT_OF_MEMORY);
         node->modified_ns = entry->modified_ns;
+        node->attributes = entry->attributes;
         if (node->kind == ABI_KIND_FILE) TRY(load_file(node, source));
     }
     return listing.status;

@@ -67,13 +67,16 @@ static process_result start_command(struct peal_arguments arguments, directory_r
     uint32_t count = 0;
     for (; count < sizeof(words) / sizeof(words[0]) && count + 2 < arguments.count; count++)
         words[count] = peal_argument(arguments, count + 2);
-    struct peal_grant grants[] = {
-        PEAL_GRANT("root", folder, FILES_RIGHTS),
-        PEAL_GRANT("cwd", folder, FILES_RIGHTS),
-        PEAL_GRANT("stdin", peal_granted_stream(TEXT("stdin")), ABI_RIGHTS_ALL),
-        PEAL_GRANT("stdout", peal_granted_stream(TEXT("stdout")), ABI_RIGHTS_ALL),
-        PEAL_GRANT("stderr", peal_granted_stream(TEXT("stderr")), ABI_RIGHTS_ALL),
-    };
+    static const text streams[] = {TEXT("stdin"), TEXT("stdout"), TEXT("stderr")};
+    struct peal_grant grants[5] = {PEAL_GRANT("root", folder, FILES_RIGHTS),
+                                   PEAL_GRANT("cwd", folder, FILES_RIGHTS)};
+    uint32_t granted = 2;
+    for (uint32_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
+        stream_ref stream = peal_granted_stream(streams[i]);
+        if (stream.raw == ABI_HANDLE_NONE) continue; /* what this program has not */
+        grants[granted++] =
+            (struct peal_grant){.name = streams[i], .raw = stream.raw, .rights = ABI_RIGHTS_ALL};
+    }
     return peal_process_spawn(
         file_borrow(&program),
         &(struct peal_spawn){.name = path_last_name(words[0]),
@@ -82,7 +85,7 @@ static process_result start_command(struct peal_arguments arguments, directory_r
                              .environment = environment,
                              .environment_count = make_environment(environment),
                              .grants = grants,
-                             .grants_count = sizeof(grants) / sizeof(grants[0])});
+                             .grants_count = granted});
 }
 
 /* The end of the command comes as a completion between the questions. */

@@ -57,16 +57,26 @@ static struct node *child_named(const struct node *folder, text name)
     return child;
 }
 
-status tree_find(struct node *from, text path, struct node **out_node)
+/* The same for every path, whatever there is in the tree. */
+static status path_check(text path)
 {
     if (path.length == 0) return FAIL(INVALID_ARGUMENT);
     if (path.bytes[0] == '/') return FAIL(PERMISSION_DENIED);
     if (path.bytes[path.length - 1] == '/') return FAIL(INVALID_ARGUMENT);
-    struct node *at = from;
     while (path.length > 0) {
         text name = peal_text_split(&path, '/');
         if (peal_text_equal(name, TEXT(".."))) return FAIL(PERMISSION_DENIED);
         if (name.length == 0 || peal_text_equal(name, TEXT("."))) return FAIL(INVALID_ARGUMENT);
+    }
+    return OK;
+}
+
+status tree_find(struct node *from, text path, struct node **out_node)
+{
+    TRY(path_check(path));
+    struct node *at = from;
+    while (path.length > 0) {
+        text name = peal_text_split(&path, '/');
         at = at->kind == ABI_KIND_DIRECTORY ? child_named(at, name) : nullptr;
         if (at == nullptr) return FAIL(NOT_FOUND);
     }
@@ -123,6 +133,7 @@ static void record_fill(const struct node *node, uint8_t *out)
         .next_cookie = node->cookie,
         .size_bytes = node->size_bytes,
         .modified_ns = node->modified_ns,
+        .attributes = node->attributes,
         .name_bytes = (uint32_t)node->name.length,
     };
     memset(out, 0, entry.record_bytes);

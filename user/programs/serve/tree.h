@@ -21,7 +21,8 @@ struct node {
     text name;           /* on the heap */
     enum abi_kind kind;  /* FILE or DIRECTORY */
     uint64_t modified_ns;
-    uint8_t *bytes; /* of a file, on the heap */
+    uint32_t attributes; /* ABI_ATTRIBUTE_... */
+    uint8_t *bytes;      /* of a file, on the heap */
     uint64_t size_bytes;
     uint64_t capacity_bytes;
 };
