@@ -147,8 +147,8 @@ static void start(struct op *op)
     work_submit(starters, &op->work, run_started);
 }
 
-/* Those of a list by `next_free`, last first: the order in which they came. */
-static void start_all(struct op *last)
+/* Turns a list by `next_free` round: they were pushed, and go in the order in which they came. */
+static struct op *in_order(struct op *last)
 {
     struct op *first = nullptr;
     while (last != nullptr) {
@@ -157,18 +157,21 @@ static void start_all(struct op *last)
         op->next_free = first;
         first = op;
     }
-    while (first != nullptr) {
-        struct op *op = first;
-        first = op->next_free;
+    return first;
+}
+
+static void start_all(struct op *last)
+{
+    for (struct op *op = in_order(last), *next; op != nullptr; op = next) {
+        next = op->next_free; /* afterwards the op is another's */
         start(op);
     }
 }
 
-void op_finish_all(struct op *first)
+void op_finish_all(struct op *last)
 {
-    while (first != nullptr) {
-        struct op *op = first;
-        first = op->next_free;
+    for (struct op *op = in_order(last), *next; op != nullptr; op = next) {
+        next = op->next_free;
         quiet_timer(op);
         finish(op);
     }

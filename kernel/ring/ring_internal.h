@@ -314,5 +314,6 @@ struct op_claim {
 struct op_claim op_claim_locked(struct ring *ring, struct op *op, status why) REQUIRES(ring->lock);
 void op_cancel_claimed(struct op_claim claim, status why);
 
-/* Ends ops that are nobody's any more, their outcome set: by `next_free`. Any context. */
-void op_finish_all(struct op *first);
+/* Ends ops that are nobody's any more, their outcome set: pushed to a list by `next_free`. Any
+ * context. */
+void op_finish_all(struct op *last);

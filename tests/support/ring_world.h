@@ -142,10 +142,9 @@ bool thread_wake(struct thread *thread, bool prefer_here)
     return false;
 }
 
-/* One turn of everybody else. True when something was woken. */
-static bool world_turn(void)
+/* One turn of everybody else. True when something was woken since there were `before` wakes. */
+static bool world_turn(uint32_t before)
 {
-    uint32_t before = atomic_load(&world_wakes);
     if (world_turn_hook != nullptr) world_turn_hook();
     world_run_work();
     world_run_timers();
@@ -166,8 +165,9 @@ status wait_queue_sleep(struct wait_queue *queue, spin_lock *lock, deadline limi
     (void)queue;
     if (is_interruptible && world_thread_is_ended) return FAIL(INTERRUPTED);
     if (deadline_passed(limit)) return FAIL(TIMED_OUT);
+    uint32_t before = atomic_load(&world_wakes); /* under the lock: none is missed */
     spin_release(lock);
-    for (uint32_t idle = 0; !world_turn(); idle++) {
+    for (uint32_t idle = 0; !world_turn(before) && !deadline_passed(limit); idle++) {
         if (idle < world_idle_turns_max) {
             sched_yield();
             continue;
