@@ -177,7 +177,7 @@ static_assert(sizeof(struct abi_ring_header) == 384, "ABI");
  */
 #define ABI_RING_POLLER      1u
 #define ABI_RING_PRIORITIES  2u
-#define ABI_RING_FLAGS_KNOWN 1u
+#define ABI_RING_FLAGS_KNOWN 3u
 
 /*
  * The doorbell page: for rings with a poller. A ring without one leaves it zero. Each word has a

@@ -36,10 +36,12 @@ op_outcome op_address_wake(struct op *op)
     return op_done(address_wake(op->pin.buffer, op->pin.offset, count));
 }
 
-/* For a sleep the deadline is the event itself; nothing else can complete it. */
+/* For a sleep the deadline is the event itself, if it is its own; nothing else can complete it. */
 static void end_sleep(struct op *op, status why)
 {
-    op_complete(op, why.code == STATUS_TIMED_OUT ? op_done(0) : op_failed(why));
+    deadline until = {op->submission.args[0]};
+    bool is_slept_out = why.code == STATUS_TIMED_OUT && deadline_passed(until);
+    op_complete(op, is_slept_out ? op_done(0) : op_failed(why));
 }
 
 op_outcome op_sleep(struct op *op)

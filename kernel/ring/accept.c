@@ -385,6 +385,34 @@ static const uint64_t *accept_run(struct ring *ring, const uint64_t *entry, cons
     }
 }
 
+/* As many ops as `count` submissions can need, if there is memory for them; answers for how many
+ * there are some. */
+static uint32_t ensure_ops(struct ring *ring, uint32_t count)
+{
+    while (ring->op_count - ring_in_flight(ring) < count && is_ok(ring_add_ops(ring)))
+        ;
+    /* Others only make it more. */
+    return min_of(ring->op_count - ring_in_flight(ring), count);
+}
+
+/* By priority. All that is planned is accepted: what would be left over is not at the end. */
+[[gnu::noinline]] static uint32_t accept_planned(struct ring *ring, uint64_t position,
+                                                 uint32_t count) NO_LOCK_CHECK
+{
+    count = ensure_ops(ring, count);
+    if (count == 0) return 0;
+    priority_note(ring, position, count);
+    priority_plan(ring->notes, count, ring->chain.is_open, ring->order);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t *entry = ring_submission_at(ring, position + ring->order[i]);
+        const uint64_t *stop = accept_run(ring, entry, entry + SUBMISSION_WORDS);
+        ASSERT(stop != entry);
+        if (i % RING_SUBMISSIONS_PER_PAGE == 0) scheduler_preempt_point();
+    }
+    ring->submission_next = ring_submission_at(ring, position + count);
+    return count;
+}
+
 /* The same for one, while the submitter is alone: the way of every synchronous call. Shows the
  * completion. */
 MUST_INLINE uint32_t accept_single(struct ring *ring, struct abi_ring_header *header,
@@ -447,7 +475,8 @@ MUST_INLINE void tell_accepted(struct abi_ring_header *header, uint64_t accepted
 [[gnu::noinline]] static uint32_t accept_reserved(struct ring *ring, struct abi_ring_header *header,
                                                   uint64_t accepted, uint32_t count)
 {
-    uint32_t taken = accept_batch(ring, accepted, count);
+    uint32_t taken = ring->order != nullptr ? accept_planned(ring, accepted, count)
+                                            : accept_batch(ring, accepted, count);
     if (unlikely(taken != count)) unreserve(ring, accepted + taken);
     tell_accepted(header, accepted + taken);
     if (is_alone(ring)) ring_show(ring, header);

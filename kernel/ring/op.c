@@ -467,7 +467,7 @@ static void run_deferred(struct work *work)
 op_outcome op_defer(struct op *op, op_handler *function)
 {
     op->deferred = function;
-    work_submit(work_queue_shared(), &op->work, run_deferred);
+    work_submit_at(work_queue_shared(), &op->work, run_deferred, op_priority(op));
     return op_pending();
 }
 

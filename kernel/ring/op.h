@@ -250,6 +250,7 @@ static inline bool op_is_multishot(const struct op *op)
 }
 
 /* 0 lowest .. ABI_PRIORITY_MAX */
+static_assert(ABI_PRIORITY_MAX == WORK_PRIORITY_MAX);
 static inline uint8_t op_priority(const struct op *op)
 {
     return (uint8_t)op->submission.priority;

@@ -95,6 +95,7 @@ status ring_add_ops(struct ring *ring)
 
     spin_acquire(&ring->lock);
     chunk->next = ring->chunks;
+    ring->op_count += RING_OPS_PER_CHUNK;
     /* Pairs with the acquire of the flight recorder, which looks for ops under way. */
     __atomic_store_n(&ring->chunks, chunk, __ATOMIC_RELEASE);
     chunk->ops[RING_OPS_PER_CHUNK - 1].next_free = ring->free_first;
@@ -165,12 +166,17 @@ static uint64_t page_count(const struct ring_layout *layout)
     return (layout->total_bytes - layout->submissions_offset_bytes) / ABI_PAGE_BYTES;
 }
 
-/* The ring, where its pages are, and the set of what is in flight. */
-static uint64_t ring_bytes(const struct ring_layout *layout, uint32_t entries)
+static uint64_t set_words(uint32_t entries)
 {
-    uint64_t set_words = round_up(4ull * entries, 64) / 64;
+    return round_up(4ull * entries, 64) / 64;
+}
+
+/* The ring, where its pages are, the set of what is in flight, and what priorities need. */
+static uint64_t ring_bytes(const struct ring_layout *layout, uint32_t entries, uint32_t flags)
+{
+    uint64_t planning = (flags & ABI_RING_PRIORITIES) != 0 ? sizeof(uint16_t) + sizeof(uint8_t) : 0;
     return sizeof(struct ring) + page_count(layout) * sizeof(uint8_t *) +
-           set_words * sizeof(uint64_t);
+           set_words(entries) * sizeof(uint64_t) + planning * entries;
 }
 
 /* Gives back what the ring has, however far its creation came. */
@@ -187,15 +193,15 @@ static void dismantle(struct ring *ring)
     }
     if (ring->memory != nullptr) buffer_put(ring->memory);
     struct ring_layout layout = lay_out(ring->submission_entries);
-    memory_quota_uncharge(ring->quota, ring_bytes(&layout, ring->submission_entries));
+    memory_quota_uncharge(ring->quota, ring_bytes(&layout, ring->submission_entries, ring->flags));
     if (ring->quota != nullptr) memory_quota_put(ring->quota);
     heap_give(ring);
 }
 
 static ring_result ring_take(struct memory_quota *quota, const struct ring_layout *layout,
-                             uint32_t entries)
+                             uint32_t entries, uint32_t flags)
 {
-    uint64_t bytes = ring_bytes(layout, entries);
+    uint64_t bytes = ring_bytes(layout, entries, flags);
     TRY_AS(ring_result, memory_quota_charge(quota, bytes));
     struct ring *ring = heap_take_zeroed(bytes);
     if (ring == nullptr) {
@@ -206,6 +212,12 @@ static ring_result ring_take(struct memory_quota *quota, const struct ring_layou
     ring->quota = quota;
     ring->submission_pages = (uint8_t **)(ring + 1);
     ring->in_flight_set = (uint64_t *)(void *)(ring->submission_pages + page_count(layout));
+    ring->flags = flags;
+    ring->submission_entries = entries;
+    if ((flags & ABI_RING_PRIORITIES) != 0) {
+        ring->order = (uint16_t *)(void *)(ring->in_flight_set + set_words(entries));
+        ring->notes = (uint8_t *)(ring->order + entries);
+    }
     return (ring_result){.value = ring};
 }
 
@@ -234,12 +246,10 @@ ring_result ring_create(const struct ring_environment *environment, struct memor
         return (ring_result){.status = FAIL(OUT_OF_RANGE)};
 
     struct ring_layout layout = lay_out(entries);
-    ring_result made = ring_take(quota, &layout, entries);
+    ring_result made = ring_take(quota, &layout, entries, flags);
     TRY_AS(ring_result, made.status);
     struct ring *ring = made.value;
     ring->environment = *environment;
-    ring->flags = flags;
-    ring->submission_entries = entries;
     ring->completion_entries = 2 * entries;
     uint64_t submission_bytes = entries * sizeof(struct abi_submission);
     ring->submission_run_bytes = min_of(submission_bytes, PAGE_BYTES);

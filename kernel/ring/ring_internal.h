@@ -57,9 +57,12 @@ struct ring {
     struct list all_link;         /* guarded by the list of rings' lock */
 
     /* Owned by the submitter: the thread that accepts, which is the ring's own, or the poller. */
-    uint64_t refused_full;           /* times QUEUE_FULL was reported */
+    uint16_t *order;       /* for rings with priorities: in which to accept; else nullptr */
+    uint8_t *notes;        /* the same: what decides it */
+    uint64_t refused_full; /* times QUEUE_FULL was reported */
     const uint64_t *submission_next; /* where number `accepted` is */
     struct op *current;              /* runs the next submission; nullptr: take a free one */
+    uint32_t op_count;               /* in `chunks` */
     struct op_chunk *chunks;         /* every op there is */
 
     /* Written by the submitter, alone or under the lock; relaxed. Slots are reserved up to here. */
@@ -275,6 +278,13 @@ struct op *order_ended_locked(struct ring *ring, struct op *op, bool has_failed,
  * too. */
 void order_take_out_locked(struct ring *ring, struct op *op, struct op **in_out_started)
     REQUIRES(ring->lock);
+
+/* priority.c */
+
+/* Copies what the next `count` entries say into ring->notes. */
+void priority_note(struct ring *ring, uint64_t position, uint32_t count);
+/* Fills out_order with the numbers below `count`, each once. */
+void priority_plan(const uint8_t *notes, uint32_t count, bool is_chain_open, uint16_t *out_order);
 
 /* cancel.c */
 

@@ -636,3 +636,86 @@ TEST(held_ops_find_no_memory_for_more_and_wait_in_the_queue)
     CHECK_EQUAL(3, enter(ABI_STATUS_OK, 0));
     world_end();
 }
+
+/* ---- priorities ---- */
+
+static void prioritized(uint16_t priority, uint8_t flags, uint64_t user_data)
+{
+    world_submit((struct abi_submission){
+        .op = ECHO, .flags = flags, .priority = priority, .user_data = user_data});
+}
+
+static void begin_prioritized(uint32_t entries)
+{
+    world_ring_flags = ABI_RING_PRIORITIES;
+    begin(entries);
+    world_ring_flags = 0;
+}
+
+TEST(of_what_one_look_finds_the_higher_priority_is_accepted_first)
+{
+    begin_prioritized(8);
+    CHECK_EQUAL(ABI_RING_PRIORITIES, world.header->flags);
+    for (uint32_t round = 0; round < 5; round++) { /* round the ring */
+        prioritized(0, 0, 1);
+        prioritized(3, 0, 2);
+        prioritized(7, 0, 3);
+        prioritized(3, 0, 4);
+        prioritized(8, 0, 5); /* too high */
+        prioritized(1, LINK, 6);
+        prioritized(7, 0, 7); /* of the chain before */
+        CHECK_EQUAL(7, enter(ABI_STATUS_OK, 0));
+        expect_order(7, (uint64_t[]){3, 2, 4, 6, 7, 1, 5});
+    }
+    world_end();
+}
+
+TEST(priorities_move_nothing_across_a_drain_or_into_an_open_chain)
+{
+    begin_prioritized(16);
+    prioritized(0, LINK, 1);
+    enter(ABI_STATUS_OK, 0);
+    prioritized(7, 0, 9);
+    prioritized(0, 0, 2); /* not of the chain any more */
+    prioritized(5, 0, 3);
+    prioritized(0, DRAIN | LINK, 4);
+    prioritized(7, 0, 5);
+    prioritized(1, 0, 6);
+    prioritized(2, 0, 7);
+    enter(ABI_STATUS_OK, 0);
+    expect_order(8, (uint64_t[]){1, 9, 3, 2, 4, 5, 7, 6});
+    world_end();
+}
+
+TEST(without_memory_for_ops_a_ring_with_priorities_takes_the_first_of_the_queue)
+{
+    begin_prioritized(16);
+    world.quota.max_bytes = 0;
+    for (uint32_t i = 0; i < 12; i++)
+        world_submit((struct abi_submission){.op = PARK,
+                                             .priority = (uint16_t)(i % 8),
+                                             .user_data = i,
+                                             .args = {ABI_DEADLINE_NEVER}});
+    CHECK_EQUAL(8, enter(ABI_STATUS_QUEUE_FULL, 0));
+    for (uint32_t i = 0; i < 8; i++)
+        CHECK(source_fire(i));
+    expect_order(8, (uint64_t[]){7, 6, 5, 4, 3, 2, 1, 0});
+    world.quota.max_bytes = 64u << 20;
+    CHECK_EQUAL(4, enter(ABI_STATUS_OK, 0));
+    world_end();
+}
+
+TEST(a_ring_without_priorities_accepts_in_order_and_defers_by_priority)
+{
+    begin(8);
+    prioritized(0, 0, 1);
+    prioritized(7, 0, 2);
+    world_submit((struct abi_submission){.op = DEFER, .priority = 5, .user_data = 3});
+    prioritized(8, 0, 4);
+    enter(ABI_STATUS_OK, 0);
+    CHECK_EQUAL(5, world_work_priority);
+    expect_value(1, 0);
+    expect_value(2, 0);
+    expect_error(4, ABI_STATUS_INVALID_ARGUMENT);
+    world_end();
+}

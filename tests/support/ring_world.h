@@ -61,6 +61,14 @@ void work_submit(struct work_queue *queue, struct work *work, work_function *fun
     spin_release(&world_work_lock);
 }
 
+static uint8_t world_work_priority; /* of what was submitted last */
+void work_submit_at(struct work_queue *queue, struct work *work, work_function *function,
+                    uint8_t priority)
+{
+    world_work_priority = priority;
+    work_submit(queue, work, function);
+}
+
 /* Runs what was submitted; answers how much. */
 static uint32_t world_run_work(void)
 {
@@ -262,6 +270,8 @@ static void world_begin(void)
     atomic_store(&world_wakes, 0);
 }
 
+static uint32_t world_ring_flags; /* of rings made from now on */
+
 static status world_make_ring(uint32_t entries)
 {
     struct ring_environment environment = {
@@ -270,7 +280,7 @@ static status world_make_ring(uint32_t entries)
         .process = &world,
         .recorders = world_recorders,
     };
-    ring_result made = ring_create(&environment, &world.quota, entries, 0);
+    ring_result made = ring_create(&environment, &world.quota, entries, world_ring_flags);
     if (!is_ok(made.status)) return made.status;
     world.ring = made.value;
     world.header = (struct abi_ring_header *)(void *)world_ring_byte(0);
