@@ -14,6 +14,9 @@
  *   deadline passed v   | another is completing it         | or by the other meanwhile
  *                CANCELLING -------------------------------+
  *
+ * An op in a chain or behind a drain is HELD before it is RUNNING, and then runs on a worker: the
+ * picture of that is in order.c.
+ *
  * Who may touch an op: its handler while it is RUNNING; then exactly one party, the one that will
  * call op_complete(), once. The ring layer does the rest.
  *
@@ -33,7 +36,7 @@
  * op_complete(). A source that puts an op back into its list instead of completing it looks at
  * op_cancel_reason() afterwards: cancel may have come in between and found nothing.
  *
- * Only a handler parks, on the ring's own thread. What runs on a worker (op_defer) ends by itself:
+ * Only a handler parks. What was deferred to a worker (op_defer) ends by itself:
  * disks and the like have time limits. Closing a ring waits for it.
  *
  * What an op pins (capability, buffer) is dropped before its completion can be seen. Where
@@ -101,8 +104,9 @@ static inline op_outcome op_result(status outcome, uint64_t value)
 
 /*
  * Runs an operation whose table checks have passed: fields not defined are zero, `op->capability`
- * has the kind and the rights, `op->pin` is the span. Task context, on the ring's thread: it must
- * not sleep, except for a mutex that is held briefly; what waits goes to a worker (op_defer) or is
+ * has the kind and the rights, `op->pin` is the span. Task context, on the ring's thread, its
+ * poller's or a worker's: whose it is means nothing, and one at a time runs a given op. It must not
+ * sleep, except for a mutex that is held briefly; what waits goes to a worker (op_defer) or is
  * parked (op_park).
  */
 typedef op_outcome op_handler(struct op *op);
