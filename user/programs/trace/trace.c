@@ -68,7 +68,8 @@ static int trace_number(uint64_t id, struct follower *follower)
 /* A name without '/' is looked for in the directories of PATH. */
 static file_result find_program(text name)
 {
-    if (peal_text_find(name, '/', 0) < name.length) return peal_path_open_file(name, RIGHTS_EXECUTE);
+    if (peal_text_find(name, '/', 0) < name.length)
+        return peal_path_open_file(name, RIGHTS_EXECUTE);
     file_result found = {.status = FAIL(NOT_FOUND)};
     text folders = TEXT("");
     peal_environment_get(TEXT("PATH"), &folders);
