@@ -230,9 +230,14 @@ static void stop_keeping(struct ring *ring)
     uint32_t pending = atomic_load_explicit(&ring->pending, memory_order_relaxed);
     /* Release: whoever finds 0 without the lock finds the rest of this done. */
     atomic_store_explicit(&ring->pending, pending - 1, memory_order_release);
+    struct op *started = nullptr;
+    /* A drain may have waited for this alone. Relaxed: written under the lock. */
+    if (atomic_load_explicit(&ring->is_ordered, memory_order_relaxed))
+        order_fewer_in_flight_locked(ring, &started);
     struct thread *waiter = take_waiter_locked(ring);
     spin_release(&ring->lock);
     wake(waiter);
+    start_all(started); /* in flight, and keep the ring */
 }
 
 /*

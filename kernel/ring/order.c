@@ -206,6 +206,12 @@ static void release_locked(struct ring *ring, struct op **in_out_started) REQUIR
     }
 }
 
+void order_fewer_in_flight_locked(struct ring *ring, struct op **in_out_started)
+{
+    release_locked(ring, in_out_started);
+    update_locked(ring);
+}
+
 struct op *order_ended_locked(struct ring *ring, struct op *op, bool has_failed,
                               struct op **in_out_started)
 {

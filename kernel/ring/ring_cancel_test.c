@@ -486,6 +486,22 @@ static void park_span(uint64_t handle, uint32_t index, uint8_t flags, uint64_t u
                                          .args = {ABI_DEADLINE_NEVER}});
 }
 
+TEST(a_drain_starts_when_what_went_through_a_handle_has_ended)
+{
+    uint32_t index = begin_with_file_and_page(8);
+    park_span(give_file(), index, 0, 1);
+    submit_flagged(ECHO, DRAIN, 2, 20);
+    submit_flagged(ECHO, 0, 3, 30);
+    enter(ABI_STATUS_OK, 0);
+    CHECK_EQUAL(0, world_unread());
+    CHECK(source_fire(10));
+    world_run_work();
+    expect_value(1, 10);
+    expect_value(2, 20);
+    expect_value(3, 30);
+    end_with_file_and_page();
+}
+
 TEST(all_that_goes_through_a_handle_can_be_cancelled)
 {
     uint32_t index = begin_with_file_and_page(8);

@@ -274,6 +274,10 @@ void order_ended_in_place_locked(struct ring *ring, struct op *op, bool has_fail
  */
 struct op *order_ended_locked(struct ring *ring, struct op *op, bool has_failed,
                               struct op **in_out_started) REQUIRES(ring->lock);
+/* What was counted as in flight without being an op is not any more: what may start now is pushed,
+ * too. */
+void order_fewer_in_flight_locked(struct ring *ring, struct op **in_out_started)
+    REQUIRES(ring->lock);
 /* A HELD op is to end now, with those that cannot run without it: it is pushed to *in_out_started,
  * too. */
 void order_take_out_locked(struct ring *ring, struct op *op, struct op **in_out_started)
