@@ -18,6 +18,7 @@
 #include "peal/service.h"
 #include "peal/thread.h"
 #include "peal/usage.h"
+#include "poller_bench.h"
 #include "revoke_bench.h"
 
 static const char usage[] =
@@ -50,7 +51,11 @@ static const char usage[] =
     "  revoke_1       take back one duplicate\n"
     "  revoke_10000   take back ten thousand at once\n"
     "  revoke_in_use  the same while 100 waits are under way through them\n"
-    "BENCH_FILE names the file that is read (/boot/bin/shell).\n";
+    "On two processors or more, and only when named:\n"
+    "  poller_nop     one request that does nothing, taken by the ring's poller\n"
+    "  poller_nop_32  the same with 32 under way all the time, per request\n"
+    "BENCH_FILE names the file that is read (/boot/bin/shell), BENCH_NAMES, with commas, what to\n"
+    "measure when no argument does, and BENCH_REPEAT how often to measure each.\n";
 
 #define BATCH 32u
 
@@ -351,6 +356,7 @@ struct bench {
     bool has_echo;          /* another process answers messages */
     bool has_other_process; /* while this runs, another process does nothing but yield */
     bool has_server;        /* while this runs, another process serves `served_file` */
+    bool has_poller;        /* the rounds run on a thread whose ring has one */
 };
 
 static const struct bench benches[] = {
@@ -382,6 +388,10 @@ static const struct bench benches[] = {
     {TEXT("revoke_10000"), round_revoke_many, 2, .divisor = 1, .measures_revocations = true},
     {TEXT("revoke_in_use"), round_revoke_many_in_use, 2, .divisor = 1,
      .measures_revocations = true},
+    {TEXT("poller_nop"), poller_bench_alone, POLLER_BENCH_OPERATIONS, .divisor = 1,
+     .has_poller = true},
+    {TEXT("poller_nop_32"), poller_bench_stream, 1, .divisor = POLLER_BENCH_OPERATIONS,
+     .has_poller = true},
 };
 
 static status run_rounds(const struct bench *bench, uint64_t *out_ns)
@@ -476,20 +486,50 @@ static status run_with_echo(const struct bench *bench, uint64_t *out_ns)
     return ran;
 }
 
+struct polled_run {
+    const struct bench *bench;
+    uint64_t ns;
+};
+
+static status run_polled(void *context)
+{
+    struct polled_run *polled = context;
+    return run_rounds(polled->bench, &polled->ns);
+}
+
+static status run_with_poller(const struct bench *bench, uint64_t *out_ns)
+{
+    struct polled_run polled = {.bench = bench};
+    TRY(poller_bench_run(run_polled, &polled));
+    *out_ns = polled.ns;
+    return OK;
+}
+
 static status run(const struct bench *bench, uint64_t *out_ns)
 {
+    if (bench->has_poller) return run_with_poller(bench, out_ns);
     if (bench->has_echo) return run_with_echo(bench, out_ns);
     if (bench->has_server) return run_with_server(bench, out_ns);
     if (bench->has_other_process) return run_with_other_process(bench, out_ns);
     return bench->partner == nullptr ? run_rounds(bench, out_ns) : run_with_partner(bench, out_ns);
 }
 
-static bool is_selected(text name, struct peal_arguments arguments)
+static bool is_among(text name, text names)
 {
-    bool selected = arguments.count <= 1;
+    while (names.length > 0)
+        if (peal_text_equal(name, peal_text_split(&names, ','))) return true;
+    return false;
+}
+
+static bool is_selected(const struct bench *bench, struct peal_arguments arguments)
+{
+    text names = TEXT("");
+    peal_environment_get(TEXT("BENCH_NAMES"), &names);
+    if (arguments.count <= 1)
+        return names.length == 0 ? !bench->has_poller : is_among(bench->name, names);
     for (uint32_t i = 1; i < arguments.count; i++)
-        selected = selected || peal_text_equal(name, peal_argument(arguments, i));
-    return selected;
+        if (peal_text_equal(bench->name, peal_argument(arguments, i))) return true;
+    return false;
 }
 
 static status open_files(void)
@@ -508,6 +548,18 @@ static status open_files(void)
     return OK;
 }
 
+static bool measure(const struct bench *bench)
+{
+    uint64_t ns = 0;
+    status ran = run(bench, &ns);
+    if (is_ok(ran))
+        peal_print("bench: %.*s %lu ns\n", TEXT_ARGUMENTS(bench->name), ns);
+    else
+        peal_error_status(bench->name, ran);
+    peal_flush();
+    return is_ok(ran);
+}
+
 int peal_main(struct peal_arguments arguments)
 {
     if (peal_text_equal(peal_argument(arguments, 1), yield_for_ever)) be_other_process();
@@ -521,17 +573,11 @@ int peal_main(struct peal_arguments arguments)
         peal_error_status(TEXT("files to measure with"), opened);
         return EXIT_CODE_FAILED;
     }
+    uint64_t repeat = peal_environment_number(TEXT("BENCH_REPEAT"), 1);
     for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++) {
-        uint64_t ns = 0;
-        if (!is_selected(benches[i].name, arguments)) continue;
-        status ran = run(&benches[i], &ns);
-        if (is_ok(ran)) {
-            peal_print("bench: %.*s %lu ns\n", TEXT_ARGUMENTS(benches[i].name), ns);
-        } else {
-            peal_error_status(benches[i].name, ran);
-            code = EXIT_CODE_FAILED;
-        }
-        peal_flush();
+        if (!is_selected(&benches[i], arguments)) continue;
+        for (uint64_t times = 0; times < repeat; times++)
+            if (!measure(&benches[i])) code = EXIT_CODE_FAILED;
     }
     file_handle_drop(&large_file);
     file_handle_drop(&read_file);
