@@ -4,7 +4,7 @@
 
 status peal_channel_create(channel_pair *out_pair, uint32_t messages_max)
 {
-    struct abi_channel_pair pair;
+    struct abi_channel_pair pair = {0};
     struct location where;
     *out_pair = (channel_pair){0};
     TRY(peal_locate_whole(&pair, sizeof(pair), ABI_ACCESS_WRITE, &where));

@@ -184,7 +184,7 @@ static status take_completion(struct server *server, const struct abi_completion
     case USER_DATA_CANCEL:
         return OK; /* it was faster */
     case USER_DATA_REPLY:
-        reply_refused(server, server->replying);
+        reply_refused(server, TAKE(server->replying));
         return OK;
     default:
         if (server->completed != nullptr) server->completed(server->context, completion);

@@ -14,6 +14,7 @@ static const char usage[] =
 
 #define CODE_NOT_STARTED 126
 #define ENVIRONMENT_MAX  64u
+#define WORDS_MAX        256u /* of the command */
 
 /* What becomes of the command. */
 static struct abi_exit command_exit;
@@ -63,10 +64,11 @@ static process_result start_command(struct peal_arguments arguments, directory_r
     file_result found = find_program(peal_argument(arguments, 2));
     TRY_AS(process_result, found.status);
     OWNED(file_handle) program = TAKE(found.value);
-    text words[256], environment[ENVIRONMENT_MAX];
-    uint32_t count = 0;
-    for (; count < sizeof(words) / sizeof(words[0]) && count + 2 < arguments.count; count++)
-        words[count] = peal_argument(arguments, count + 2);
+    text words[WORDS_MAX] = {0}, environment[ENVIRONMENT_MAX];
+    uint32_t count = arguments.count - 2;
+    if (count > WORDS_MAX) return (process_result){.status = FAIL(OUT_OF_RANGE)};
+    for (uint32_t i = 0; i < count; i++)
+        words[i] = peal_argument(arguments, i + 2);
     static const text streams[] = {TEXT("stdin"), TEXT("stdout"), TEXT("stderr")};
     struct peal_grant grants[5] = {PEAL_GRANT("root", folder, FILES_RIGHTS),
                                    PEAL_GRANT("cwd", folder, FILES_RIGHTS)};
