@@ -126,32 +126,37 @@ static void hang_on_locked(struct ring *ring, struct op *last, struct op *op) RE
     arm_link_timeout(op);
 }
 
+static bool is_queueing(const struct ring *ring) REQUIRES(ring->lock)
+{
+    return ring->draining != nullptr || !list_is_empty(&ring->held);
+}
+
+/* Also what continues a chain whose last member was cancelled while it was behind a drain. */
 static bool must_queue(const struct ring *ring, const struct op *op) REQUIRES(ring->lock)
 {
-    if (ring->draining != nullptr || !list_is_empty(&ring->held)) return true;
-    return is_drain(op) && ring_in_flight(ring) != 0;
+    bool is_first = !ring->chain.is_open;
+    return is_queueing(ring) || (is_first && is_drain(op) && ring_in_flight(ring) != 0);
 }
 
 bool order_accept(struct ring *ring, struct op *op)
 {
     /* Of the op's previous use. */
     if (op->is_link_timeout) timer_wait_idle(&op->timer);
-    bool is_held = true;
     spin_acquire(&ring->lock);
     struct chain *chain = &ring->chain;
+    bool is_behind_last = chain->is_open && chain->last != nullptr;
+    bool is_held = is_behind_last || must_queue(ring, op);
     op->is_behind = op->is_broken = op->is_skipped = op->has_struck = false;
-    if (chain->is_open && chain->last != nullptr) {
+    if (is_behind_last) {
         hang_on_locked(ring, chain->last, op);
     } else if (chain->is_open) {
         op->is_broken = chain->is_broken;
         op->is_skipped = is_passed_over(op, chain->is_broken, chain->is_skipped);
-        is_held = false;
-    } else if (must_queue(ring, op)) {
+    }
+    if (is_held && !is_behind_last) {
         op->is_behind = true;
         list_push_back(&ring->held, &op->held_link);
         hold_locked(ring, op);
-    } else {
-        is_held = false;
     }
     if (is_held) set_chain_locked(ring, op, false);
     update_locked(ring);

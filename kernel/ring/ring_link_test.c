@@ -311,6 +311,27 @@ TEST(drains_follow_each_other)
     world_end();
 }
 
+TEST(what_continues_a_chain_that_was_struck_behind_a_drain_stays_behind_it)
+{
+    begin(8);
+    park(0, 1);
+    submit_flagged(ECHO, DRAIN, 2, 20);
+    park(HARD, 3);
+    submit_flagged(LINK_TIMEOUT, HARD, 4, clock_now_ns() + 1000);
+    enter(ABI_STATUS_OK, 2); /* until the time is over */
+    expect_error(3, ABI_STATUS_TIMED_OUT);
+    expect_error(4, ABI_STATUS_TIMED_OUT);
+    submit_flagged(ECHO, 0, 5, 50);
+    enter(ABI_STATUS_OK, 0);
+    CHECK_EQUAL(0, world_unread());
+    CHECK(source_fire(10));
+    enter(ABI_STATUS_OK, 3);
+    expect_value(1, 10);
+    expect_value(2, 20);
+    expect_value(5, 50);
+    world_end();
+}
+
 TEST(a_chain_behind_a_drain_stays_together)
 {
     begin(16);

@@ -26,7 +26,7 @@ static void mend_head(uint8_t choices)
     struct abi_spawn *head = (struct abi_spawn *)(void *)block;
     if (choices & CHOICE_GOOD_HEAD) {
         head->version = ABI_VERSION;
-        head->reserved = 0;
+        head->ring_flags &= ABI_RING_FLAGS_KNOWN;
         head->priority %= TABLE_ALIGNMENT;
         head->arguments_offset &= ~(TABLE_ALIGNMENT - 1);
         head->environment_offset &= ~(TABLE_ALIGNMENT - 1);

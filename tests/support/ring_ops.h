@@ -67,7 +67,7 @@ static struct op *source_take(void)
     return wait != nullptr ? op_of_use(wait) : nullptr;
 }
 
-static bool source_fire(uint64_t value)
+[[maybe_unused]] static bool source_fire(uint64_t value)
 {
     struct op *op = source_take();
     if (op != nullptr) op_complete(op, op_done(value));
@@ -240,7 +240,7 @@ static void begin(uint32_t entries)
     CHECK_STATUS(OK, world_make_ring(entries));
 }
 
-static uint32_t enter(uint32_t expected_status, uint64_t wait_count)
+[[maybe_unused]] static uint32_t enter(uint32_t expected_status, uint64_t wait_count)
 {
     uint64_t answer = ring_enter(world.ring, wait_count, ABI_DEADLINE_NEVER);
     CHECK_EQUAL(expected_status, ABI_ENTER_STATUS(answer));
@@ -252,7 +252,7 @@ static uint32_t enter(uint32_t expected_status, uint64_t wait_count)
     world_submit((struct abi_submission){.op = op, .user_data = user_data, .args = {argument}});
 }
 
-static void expect_value(uint64_t user_data, uint64_t value)
+[[maybe_unused]] static void expect_value(uint64_t user_data, uint64_t value)
 {
     struct abi_completion completion = world_reap();
     CHECK_EQUAL(user_data, completion.user_data);
@@ -262,7 +262,7 @@ static void expect_value(uint64_t user_data, uint64_t value)
     CHECK_EQUAL(0, completion.detail);
 }
 
-static uint32_t expect_error(uint64_t user_data, enum abi_status error)
+[[maybe_unused]] static uint32_t expect_error(uint64_t user_data, enum abi_status error)
 {
     struct abi_completion completion = world_reap();
     CHECK_EQUAL(user_data, completion.user_data);
