@@ -48,6 +48,7 @@ static const char usage[] =
     "  task_spawn     start a task and wait for its end\n"
     "  dup            duplicate a handle and close the duplicate\n"
     "  restrict       the same, and restrict the duplicate in between\n"
+    "  transfer       send a handle through a channel and receive it\n"
     "  revoke_1       take back one duplicate\n"
     "  revoke_10000   take back ten thousand at once\n"
     "  revoke_in_use  the same while 100 waits are under way through them\n"
@@ -384,6 +385,7 @@ static const struct bench benches[] = {
     {TEXT("mutex"), round_mutex, 10000, .divisor = 1},
     {TEXT("dup"), round_dup, 2000, .divisor = 1},
     {TEXT("restrict"), round_restrict, 2000, .divisor = 1},
+    {TEXT("transfer"), round_transfer, 2000, .divisor = 1},
     {TEXT("revoke_1"), round_revoke_1, 1000, .divisor = 1, .measures_revocations = true},
     {TEXT("revoke_10000"), round_revoke_many, 2, .divisor = 1, .measures_revocations = true},
     {TEXT("revoke_in_use"), round_revoke_many_in_use, 2, .divisor = 1,

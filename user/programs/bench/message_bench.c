@@ -6,6 +6,7 @@
 #include "peal/process.h"
 #include "peal/program.h"
 #include "peal/ring.h"
+#include "peal/timer.h"
 
 #define MESSAGE_BYTES 64u
 
@@ -89,4 +90,32 @@ void message_bench_end(void)
     channel_handle_drop(&own_end); /* which the other end is told */
     ignore_status(peal_process_wait(process_borrow(&other), ABI_DEADLINE_NEVER, &how));
     process_handle_drop(&other);
+}
+
+/* ---- a handle that moves ---- */
+
+static channel_pair transfer_ends;
+static timer_handle travelling;
+
+static status transfer_set_up(void)
+{
+    if (!timer_is_nil(timer_borrow(&travelling))) return OK;
+    TRY(peal_channel_create(&transfer_ends, 0));
+    timer_result made =
+        peal_timer_create((struct timer_setting){.deadline_ns = ABI_DEADLINE_NEVER});
+    TRY(made.status);
+    travelling = TAKE(made.value);
+    return OK;
+}
+
+status round_transfer(void)
+{
+    TRY(transfer_set_up());
+    struct peal_parcel parcel = PEAL_MOVE(&travelling, ABI_RIGHTS_ALL);
+    TRY(peal_channel_send_with(channel_borrow(&transfer_ends.ends[0]), VIEW_OF(outgoing), &parcel,
+                               1));
+    OWNED(channel_message) message = {.bytes = SPAN_OF(incoming)};
+    TRY(peal_channel_receive(channel_borrow(&transfer_ends.ends[1]), &message));
+    travelling = channel_message_take_timer(&message, 0);
+    return timer_is_nil(timer_borrow(&travelling)) ? FAIL(IO_ERROR) : OK;
 }

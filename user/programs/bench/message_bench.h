@@ -5,6 +5,9 @@
 #pragma once
 #include "peal/status.h"
 
+/* A handle moved in a message, sent and received by this process. */
+status round_transfer(void);
+
 /* Starts the other process. */
 status message_bench_begin(void);
 status message_bench_round(void);
