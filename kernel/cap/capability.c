@@ -17,6 +17,7 @@
  * not a deeper stack.
  */
 #include "cap/capability.h"
+#include "base/bytes.h"
 #include "debug/assert.h"
 #include "mm/heap.h"
 
@@ -321,12 +322,13 @@ capability_result capability_create(struct object *object, uint64_t rights)
     return (capability_result){.value = made};
 }
 
+/* Of rights that are there the steps say nothing, and are not looked at. */
 static void note_losses(struct capability *made, const struct capability *from)
 {
     made->step = from->step < STEP_MAX ? from->step + 1 : STEP_MAX;
-    for (uint32_t bit = 0; bit < ABI_RIGHT_COUNT; bit++)
-        made->lost_at_step[bit] =
-            (from->rights >> bit & 1) != 0 ? made->step : from->lost_at_step[bit];
+    bytes_copy(made->lost_at_step, from->lost_at_step, sizeof(made->lost_at_step));
+    for (uint64_t lost = from->rights & ~made->rights; lost != 0; lost &= lost - 1)
+        made->lost_at_step[__builtin_ctzll(lost)] = made->step;
 }
 
 /* `object`: nullptr for the parent's. */
@@ -390,6 +392,14 @@ static inline void end_one(struct capability *capability, uint64_t count)
          * the node. */
     } while (unlikely(!atomic_compare_exchange_weak_explicit(
         &capability->state, &state, state - count, memory_order_release, memory_order_relaxed)));
+}
+
+bool capability_has_children(const struct capability *capability)
+{
+    spin_acquire(&tree);
+    bool has_children = capability->child_count != 0;
+    spin_release(&tree);
+    return has_children;
 }
 
 void capability_release(CONSUMED struct capability *capability)

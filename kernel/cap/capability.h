@@ -116,6 +116,9 @@ capability_result capability_derive_object(struct capability *from, struct objec
 
 /* Ends the hold. Task context. */
 void capability_release(CONSUMED struct capability *capability);
+/* Whether anything derives from it. While the caller's is the only use and nobody holds it, no
+ * stays no. */
+bool capability_has_children(const struct capability *capability);
 /* Starts a use: whoever knows that the capability is there, because he holds it or has the lock of
  * whoever does. False: it is revoked, and nothing was taken. */
 bool capability_use_try(struct capability *capability);

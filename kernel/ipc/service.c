@@ -21,6 +21,7 @@
  * cancel() comes after and finds it, or it came before and left its reason.
  */
 #include "ipc/service.h"
+#include "base/bytes.h"
 #include "debug/assert.h"
 #include "mm/heap.h"
 #include "mm/quota.h"
@@ -84,7 +85,7 @@ status service_init(void)
 static void *charged_take(struct memory_quota *quota, uint64_t bytes)
 {
     if (!is_ok(memory_quota_charge(quota, bytes))) return nullptr;
-    void *memory = heap_take_zeroed(bytes);
+    void *memory = heap_take(bytes);
     if (memory == nullptr) memory_quota_uncharge(quota, bytes);
     return memory;
 }
@@ -223,6 +224,11 @@ static void revocation_progressed(struct revocation *revocation)
 void request_end(CONSUMED struct request *request, struct service_answer answer)
 {
     request->answer = answer;
+    /* As after most replies: what the server had is gone, and only from that more could derive. */
+    if (!capability_has_children(request->lent)) {
+        request_finish(request);
+        return;
+    }
     revocation_init(&request->revocation, request->lent, false, revocation_progressed);
     request_advance(request);
 }
@@ -329,8 +335,6 @@ static uint64_t request_rights(uint32_t access)
     return rights;
 }
 
-RESULT_TYPE(request_result, struct request *);
-
 /* Without capabilities. The reference is the call's. */
 static struct request *request_allocate(struct service_call *call)
 {
@@ -340,6 +344,11 @@ static struct request *request_allocate(struct service_call *call)
     service_keep(service);
     request->service = service;
     request->call = call;
+    request->lent = nullptr;
+    atomic_init(&request->handing, HANDING_NOT_YET);
+    request->is_claimed = false;
+    request->answer = (struct service_answer){0};
+    request->work = (struct work){0};
     call->type->lend(call, &request->window);
     object_init(&request->lender, &lender_type);
     return request;
@@ -569,6 +578,7 @@ object_result service_create(struct memory_quota *quota)
 {
     struct service *service = charged_take(quota, sizeof(*service));
     if (service == nullptr) return (object_result){.status = FAIL(OUT_OF_MEMORY)};
+    bytes_zero(service, sizeof(*service));
     if (quota != nullptr) memory_quota_get(quota);
     service->quota = quota;
     atomic_init(&service->keepers, 1);
@@ -636,6 +646,8 @@ object_result service_mint(struct service *service, uint32_t kind, uint64_t badg
     service_keep(service);
     served->service = service;
     served->badge = badge;
+    served->entry = (struct service_entry){0};
+    atomic_init(&served->is_published, false);
     object_init(&served->object, &served_types[kind]);
     return (object_result){.value = &served->object};
 }
