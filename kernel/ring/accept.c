@@ -139,13 +139,14 @@ static op_outcome run_with_claims(struct op *op, const struct op_descriptor *row
 
 /*
  * Copies the entry into the op, each word read once, and answers the bits that must be zero and are
- * not. The program may rewrite it at any moment: nothing here believes that two reads agree.
+ * not, those of word 0 aside. The program may rewrite it at any moment: nothing here believes that
+ * two reads agree.
  */
 MUST_INLINE uint64_t copy_submission(struct op *op, const uint64_t *entry, uint64_t word0,
                                      const struct op_descriptor *row)
 {
     struct record *record = recorder_begin(&op->ring->record);
-    uint64_t forbidden = word0 & row->forbidden[0];
+    uint64_t forbidden = 0;
     op->words[0] = word0;
     record_store(&record->words[0], word0);
     op->lineage = (struct op_lineage){0};
@@ -166,16 +167,24 @@ MUST_INLINE op_outcome run(struct op *op, const struct op_descriptor *row)
     return is_pending(outcome) ? op_let_go(op) : outcome;
 }
 
-static op_outcome accept_in_order(struct op *op, const struct op_descriptor *row);
+static op_outcome accept_in_order(struct op *op, const struct op_descriptor *row,
+                                  uint64_t forbidden);
 
-/* Apart, so that it does not crowd the registers of the loop around bare operations. Pending: the
- * op is gone, or its completion is written. */
+/* Pending: the op is gone, or its completion is written. */
+MUST_INLINE op_outcome copy_and_run(struct op *op, const uint64_t *entry, uint64_t word0,
+                                    const struct op_descriptor *row)
+{
+    uint64_t forbidden = copy_submission(op, entry, word0, row);
+    if (unlikely((forbidden | (word0 & row->forbidden[0])) != 0))
+        return accept_in_order(op, row, forbidden);
+    return run(op, row);
+}
+
+/* Apart, so that it does not crowd the registers of the loop around bare operations. */
 [[gnu::noinline]] static op_outcome run_copied(struct op *op, const uint64_t *entry, uint64_t word0,
                                                const struct op_descriptor *row)
 {
-    uint64_t forbidden = copy_submission(op, entry, word0, row);
-    if (unlikely(forbidden != 0)) return accept_in_order(op, row);
-    return run(op, row);
+    return copy_and_run(op, entry, word0, row);
 }
 
 /* Answered for a submission that must be copied and looked at closely; nothing was done. */
@@ -196,19 +205,26 @@ MUST_INLINE op_outcome run_bare(struct op *op, const uint64_t *entry, uint64_t w
 
 /* ---- running in order ---- */
 
-/* All but the flags. */
-static bool fields_are_valid(const struct op *op, const struct op_descriptor *row)
+/* Those of an op with a timeout, which stands where others must have zeros. */
+[[gnu::noinline]] static bool timed_fields_are_valid(const struct op *op,
+                                                     const struct op_descriptor *row)
 {
-    uint64_t forbidden = op->words[0] & row->forbidden[0] & ~OP_FLAGS_WORD0;
+    uint64_t forbidden = 0;
     for (uint32_t i = 1; i < array_count(op->words); i++)
         if (i != WORD_USER_DATA && i != WORD_TIMEOUT) forbidden |= op->words[i] & row->forbidden[i];
     uint64_t timeout_forbidden = row->forbidden[WORD_TIMEOUT];
-    if ((op->submission.flags & ABI_SUBMISSION_TIMEOUT) != 0) {
-        bool has_second_span = timeout_forbidden >> 32 == 0;
-        if (has_second_span) return false;
-        timeout_forbidden = (uint32_t)timeout_forbidden;
-    }
-    return (forbidden | (op->words[WORD_TIMEOUT] & timeout_forbidden)) == 0;
+    bool has_second_span = timeout_forbidden >> 32 == 0;
+    timeout_forbidden = (uint32_t)timeout_forbidden;
+    return !has_second_span && (forbidden | (op->words[WORD_TIMEOUT] & timeout_forbidden)) == 0;
+}
+
+/* All but the flags. `forbidden`: as found in the other words. */
+MUST_INLINE bool fields_are_valid(const struct op *op, const struct op_descriptor *row,
+                                  uint64_t forbidden)
+{
+    if ((op->words[0] & row->forbidden[0] & ~OP_FLAGS_WORD0) != 0) return false;
+    if (likely((op->submission.flags & ABI_SUBMISSION_TIMEOUT) == 0)) return forbidden == 0;
+    return timed_fields_are_valid(op, row);
 }
 
 static op_outcome run_in_order(struct op *op, const struct op_descriptor *row)
@@ -228,11 +244,12 @@ op_outcome ring_run_held(struct op *op)
 
 /* Accepts a submission that is copied and has flags, or something wrong with it, or comes while a
  * chain is open or a drain waited for. Pending: the op is gone, or its completion is written. */
-[[gnu::noinline]] static op_outcome accept_in_order(struct op *op, const struct op_descriptor *row)
+[[gnu::noinline]] static op_outcome accept_in_order(struct op *op, const struct op_descriptor *row,
+                                                    uint64_t forbidden)
 {
     struct ring *ring = op->ring;
     op->is_link_timeout = row->is_link_timeout;
-    op->is_invalid = !fields_are_valid(op, row) || !order_may_have_flags(ring, op);
+    op->is_invalid = !fields_are_valid(op, row, forbidden) || !order_may_have_flags(ring, op);
     if (order_accept(ring, op)) return op_pending();
     op_outcome outcome = run_in_order(op, row);
     if (is_pending(outcome)) return outcome;
@@ -282,8 +299,8 @@ static bool is_ordered(const struct ring *ring)
 [[gnu::noinline]] static op_outcome run_ordered(struct op *op, const uint64_t *entry,
                                                 uint64_t word0, const struct op_descriptor *row)
 {
-    (void)copy_submission(op, entry, word0, row);
-    return accept_in_order(op, row);
+    uint64_t forbidden = copy_submission(op, entry, word0, row);
+    return accept_in_order(op, row, forbidden);
 }
 
 /* Writes the completion of an op that was copied and did not pend. */
@@ -413,6 +430,29 @@ static uint32_t ensure_ops(struct ring *ring, uint32_t count)
     return count;
 }
 
+/* Counts a submission that ran while the submitter was alone. */
+MUST_INLINE uint32_t pass_single(struct ring *ring, const uint64_t *entry, uint64_t position)
+{
+    set_next(ring, entry + SUBMISSION_WORDS, position + 1);
+    return 1;
+}
+
+/* Apart, as run_copied(). */
+[[gnu::noinline]] static uint32_t accept_single_copied(struct ring *ring, struct op *op,
+                                                       const struct op_descriptor *row,
+                                                       uint64_t word0, uint64_t position)
+{
+    const uint64_t *entry = ring->submission_next;
+    op_outcome outcome = copy_and_run(op, entry, word0, row);
+    if (likely(!is_pending(outcome))) {
+        recorder_finish(&ring->record, op, outcome, ring_written(ring));
+        /* Still alone: an op that did not pend let nobody in. */
+        ring_write_completion(ring, op->words[WORD_USER_DATA], outcome);
+        ring_show(ring, ring->header);
+    }
+    return pass_single(ring, entry, position);
+}
+
 /* The same for one, while the submitter is alone: the way of every synchronous call. Shows the
  * completion. */
 MUST_INLINE uint32_t accept_single(struct ring *ring, struct abi_ring_header *header,
@@ -424,22 +464,13 @@ MUST_INLINE uint32_t accept_single(struct ring *ring, struct abi_ring_header *he
     const uint64_t *entry = ring->submission_next;
     uint64_t word0 = __atomic_load_n(entry, __ATOMIC_RELAXED);
     const struct op_descriptor *row = operations[(uint8_t)word0];
-    op_outcome outcome = {.code = OP_CODE_COPY};
+    if (row->shape != OP_BARE) return accept_single_copied(ring, op, row, word0, position);
+    op_outcome outcome = run_bare(op, entry, word0, row);
+    if (unlikely(is_pending(outcome))) return accept_single_copied(ring, op, row, word0, position);
     uint64_t user_data = __atomic_load_n(&entry[WORD_USER_DATA], __ATOMIC_RELAXED);
-    if (row->shape == OP_BARE) outcome = run_bare(op, entry, word0, row);
-    if (is_pending(outcome)) {
-        outcome = run_copied(op, entry, word0, row);
-        set_next(ring, entry + SUBMISSION_WORDS, position + 1);
-        if (unlikely(is_pending(outcome))) return 1;
-        recorder_finish(&ring->record, op, outcome, ring_written(ring));
-        user_data = op->words[WORD_USER_DATA];
-    } else {
-        set_next(ring, entry + SUBMISSION_WORDS, position + 1);
-    }
-    /* Still alone: an op that did not pend let nobody in. */
     ring_write_completion(ring, user_data, outcome);
     ring_show(ring, header);
-    return 1;
+    return pass_single(ring, entry, position);
 }
 
 /* How much is offered and how much of it fits. Reserves the slots of what fits, by raising

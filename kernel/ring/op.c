@@ -177,11 +177,19 @@ void op_finish_all(struct op *last)
     }
 }
 
+/* One more in flight that is no op's. */
+static void keep_in_flight_locked(struct ring *ring) REQUIRES(ring->lock)
+{
+    uint32_t pending = atomic_load_explicit(&ring->pending, memory_order_relaxed);
+    atomic_store_explicit(&ring->pending, pending + 1, memory_order_relaxed);
+}
+
 /*
  * Writes the completion and frees the op. Answers the next of its chain, which the caller starts.
- * Afterwards neither the op nor, if nothing else is in flight, the ring may be there.
+ * Afterwards neither the op nor, if nothing else is in flight, the ring may be there; `keeps_ring`:
+ * the latter is until stop_keeping().
  */
-static struct op *publish(struct op *op)
+static struct op *publish(struct op *op, bool keeps_ring)
 {
     struct ring *ring = op->ring;
     bool has_failed = op_outcome_status(op->outcome) != STATUS_OK;
@@ -190,6 +198,7 @@ static struct op *publish(struct op *op)
     recorder_add(&ring->record, op, op->outcome, ring_written(ring));
     ring_complete(ring, op, op->outcome);
     ring_show_locked(ring);
+    if (keeps_ring) keep_in_flight_locked(ring);
     ring_leave_flight(ring, op);
     if (op->canceller != nullptr) cancel_victim_ended_locked(ring, op, &ended);
     /* Relaxed: written under the lock. */
@@ -208,22 +217,7 @@ static struct op *publish(struct op *op)
     return next;
 }
 
-static void publish_and_go_on(struct op *op)
-{
-    struct op *next = publish(op);
-    if (next != nullptr) start(next);
-}
-
-/* One more in flight that is no op's. */
-static void keep_in_flight(struct ring *ring)
-{
-    spin_acquire(&ring->lock);
-    uint32_t pending = atomic_load_explicit(&ring->pending, memory_order_relaxed);
-    atomic_store_explicit(&ring->pending, pending + 1, memory_order_relaxed);
-    spin_release(&ring->lock);
-}
-
-/* Afterwards the ring may be gone. */
+/* The end of what publish() kept. Afterwards the ring may be gone. */
 static void stop_keeping(struct ring *ring)
 {
     spin_acquire(&ring->lock);
@@ -253,8 +247,8 @@ static void unpin_and_publish(struct op *op)
     buffer_pin pin = TAKE(op->pin);
     bool has_uses = used != nullptr || pin.capability != nullptr;
     if (!has_uses) buffer_pin_drop(&pin);
-    if (has_uses) keep_in_flight(ring);
-    publish_and_go_on(op);
+    struct op *next = publish(op, has_uses);
+    if (next != nullptr) start(next);
     if (!has_uses) return;
     buffer_pin_drop(&pin);
     if (used != nullptr) capability_unuse(used);
@@ -269,7 +263,7 @@ static void run_started(struct work *work)
         op_outcome outcome = ring_run_held(op);
         if (outcome.code == OP_CODE_PENDING) return;
         op->outcome = outcome;
-        op = publish(op);
+        op = publish(op, false);
         scheduler_preempt_point();
     }
 }

@@ -39,7 +39,7 @@ void ring_enter_flight(struct ring *ring, struct op *op)
     uint64_t number = ring->number_last;
     uint64_t bit;
     do
-        bit = ++number % set_bits(ring);
+        bit = ++number & (set_bits(ring) - 1);
     while ((ring->in_flight_set[bit / 64] >> bit % 64 & 1) != 0);
     ring->in_flight_set[bit / 64] |= 1ull << bit % 64;
     ring->number_last = number;
@@ -50,7 +50,7 @@ void ring_enter_flight(struct ring *ring, struct op *op)
 
 void ring_leave_flight(struct ring *ring, struct op *op)
 {
-    uint64_t bit = op->number % set_bits(ring);
+    uint64_t bit = op->number & (set_bits(ring) - 1);
     ASSERT(op->number != 0 && (ring->in_flight_set[bit / 64] >> bit % 64 & 1) != 0);
     ring->in_flight_set[bit / 64] &= ~(1ull << bit % 64);
     op->number = 0;
