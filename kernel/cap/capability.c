@@ -25,8 +25,8 @@
 static constexpr uint32_t CHUNK_NODES = 32;
 /* Users told to stop between two chances for others to run. */
 static constexpr uint32_t CHUNK_USERS = 32;
-/* What a refusal's detail can carry; counting ends there. */
-static constexpr uint32_t STEP_MAX = 0xffffff;
+/* Counting ends there: less than a refusal's detail can carry, and half the room in each node. */
+static constexpr uint32_t STEP_MAX = UINT16_MAX;
 
 static struct slab_cache *capabilities;
 
@@ -328,7 +328,7 @@ static void note_losses(struct capability *made, const struct capability *from)
     made->step = from->step < STEP_MAX ? from->step + 1 : STEP_MAX;
     bytes_copy(made->lost_at_step, from->lost_at_step, sizeof(made->lost_at_step));
     for (uint64_t lost = from->rights & ~made->rights; lost != 0; lost &= lost - 1)
-        made->lost_at_step[__builtin_ctzll(lost)] = made->step;
+        made->lost_at_step[__builtin_ctzll(lost)] = (uint16_t)made->step;
 }
 
 /* `object`: nullptr for the parent's. */

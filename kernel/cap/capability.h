@@ -33,6 +33,12 @@
  * child. So the tree is cleared from the leaves up, and "T has no revoked child" says that nothing
  * is under way anywhere below T, however many revocations work on parts of it at the same time.
  *
+ * Who pays: each handle's capability is charged to whoever has the handle, CAPABILITY_BYTES each:
+ * by its table, or by the message that carries it. The rest is bounded by what somebody else pays
+ * for: a capability out of its table by the operations in flight, registrations, pins and
+ * mappings; history by what is held below it, see above; an EMPTY one by the handle that goes on
+ * naming it.
+ *
  * Context:  any, unless a function says otherwise. What can end the last reference to a capability
  *           puts its object: task context, no spin lock held.
  * Locking:  LOCK_RANK_CAPABILITY_TREE inside most functions; LOCK_RANK_CAPABILITY_USERS guards one
@@ -57,7 +63,7 @@ struct capability {
     uint32_t step;      /* derivations since the object was first given out, so far as counted */
     enum abi_kind kind; /* the object's */
     /* For each right that is missing the step that lost it. */
-    uint32_t lost_at_step[ABI_RIGHT_COUNT];
+    uint16_t lost_at_step[ABI_RIGHT_COUNT];
 
     _Atomic uint64_t state;          /* revoked, uses, holds; see above */
     _Atomic uint64_t holder_process; /* whose table it is in; 0: nobody's. For people: relaxed */
@@ -85,6 +91,9 @@ struct capability {
     spin_lock users_lock;                     /* LOCK_RANK_CAPABILITY_USERS */
     struct list users GUARDED_BY(users_lock); /* struct capability_user */
 };
+
+/* What a hold is charged for, by whoever keeps it: see above. */
+#define CAPABILITY_BYTES ((uint64_t)sizeof(struct capability))
 
 status capability_init(void); /* boot */
 

@@ -146,7 +146,9 @@ static handle_result insert_locked(struct handle_table *table, struct capability
 {
     if (table->is_closed) return (handle_result){.status = FAIL(INTERRUPTED)};
     if (table->live >= table->live_max) return (handle_result){.status = FAIL(QUOTA_EXCEEDED)};
+    TRY_AS(handle_result, memory_quota_charge(table->quota, CAPABILITY_BYTES));
     slot_result taken = take_slot_locked(table);
+    if (unlikely(!is_ok(taken.status))) memory_quota_uncharge(table->quota, CAPABILITY_BYTES);
     TRY_AS(handle_result, taken.status);
     *slot_at_locked(table, taken.value) =
         (struct handle_slot){.capability = capability, .token = token};
@@ -220,6 +222,7 @@ static void empty_slot_locked(struct handle_table *table, uint64_t handle,
     note_holder(capability, 0, 0);
     give_slot_locked(table, (uint32_t)(handle & ABI_HANDLE_SLOT_MASK));
     table->live--;
+    memory_quota_uncharge(table->quota, CAPABILITY_BYTES);
     atomic_fetch_sub_explicit(&handles_alive, 1, memory_order_relaxed);
 }
 
@@ -335,7 +338,23 @@ static void unreserve_locked(struct handle_table *table, uint32_t count, const u
         reserved_slot_locked(table, handles[i]);
         give_slot_locked(table, (uint32_t)(handles[i] & ABI_HANDLE_SLOT_MASK));
         table->live--;
+        memory_quota_uncharge(table->quota, CAPABILITY_BYTES);
     }
+}
+
+static status reserve_one_locked(struct handle_table *table, uint64_t *handle) REQUIRES(table->lock)
+{
+    TRY(memory_quota_charge(table->quota, CAPABILITY_BYTES));
+    slot_result taken = take_slot_locked(table);
+    if (!is_ok(taken.status)) {
+        memory_quota_uncharge(table->quota, CAPABILITY_BYTES);
+        return taken.status;
+    }
+    *slot_at_locked(table, taken.value) =
+        (struct handle_slot){.token = *handle >> ABI_HANDLE_SLOT_BITS};
+    *handle |= taken.value;
+    table->live++;
+    return OK;
 }
 
 status handle_table_reserve(struct handle_table *table, uint32_t count, uint64_t *out_handles)
@@ -349,16 +368,8 @@ status handle_table_reserve(struct handle_table *table, uint32_t count, uint64_t
     else if (count > table->live_max - table->live)
         outcome = FAIL(QUOTA_EXCEEDED);
     for (uint32_t i = 0; i < count && is_ok(outcome); i++) {
-        slot_result taken = take_slot_locked(table);
-        outcome = taken.status;
-        if (!is_ok(outcome)) {
-            unreserve_locked(table, i, out_handles);
-            break;
-        }
-        *slot_at_locked(table, taken.value) =
-            (struct handle_slot){.token = out_handles[i] >> ABI_HANDLE_SLOT_BITS};
-        out_handles[i] |= taken.value;
-        table->live++;
+        outcome = reserve_one_locked(table, &out_handles[i]);
+        if (!is_ok(outcome)) unreserve_locked(table, i, out_handles);
     }
     spin_release(&table->lock);
     return outcome;
@@ -453,6 +464,7 @@ void handle_table_empty(struct handle_table *table)
     uint32_t capacity = table->chunk_capacity;
     uint32_t chunk_count = table->chunk_count;
     uint32_t slot_count = table->slot_count;
+    uint32_t live = table->live; /* with those reserved, which nobody gives back any more */
     table->chunks = nullptr;
     table->chunk_capacity = 0;
     table->chunk_count = 0;
@@ -465,4 +477,5 @@ void handle_table_empty(struct handle_table *table)
 
     drop_chunks(table, chunks, chunk_count, slot_count);
     charged_give(table->quota, chunks, directory_bytes(capacity));
+    memory_quota_uncharge(table->quota, live * CAPABILITY_BYTES);
 }

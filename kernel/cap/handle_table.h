@@ -11,6 +11,9 @@
  * nothing else, until it is closed. It can be closed whatever rights it had; everything else is
  * refused with CAPABILITY_REVOKED.
  *
+ * The quota pays for the chunks, and CAPABILITY_BYTES for each handle from when it is inserted or
+ * reserved until it is taken out.
+ *
  * Context:  any; task where a hold may end. Never sleeps.
  * Locking:  LOCK_RANK_HANDLE_TABLE inside each call. Objects are put after it is released.
  * Cost:     constant; emptying and listing walk the table.
@@ -28,7 +31,7 @@ struct memory_quota;
 struct handle_chunk;
 
 struct handle_table {
-    struct memory_quota *quota;                    /* borrowed: chunks are charged to it */
+    struct memory_quota *quota;                    /* borrowed: chunks and handles are charged */
     uint64_t process;                              /* number, for people */
     uint32_t live_max;                             /* the process's handle quota */
     spin_lock lock;                                /* LOCK_RANK_HANDLE_TABLE */
@@ -36,8 +39,8 @@ struct handle_table {
     uint32_t chunk_capacity GUARDED_BY(lock);      /* pointers in the directory */
     uint32_t chunk_count GUARDED_BY(lock);         /* chunks that exist */
     uint32_t slot_count GUARDED_BY(lock);          /* slots that were ever filled */
-    uint32_t live GUARDED_BY(lock);
-    uint32_t free_first GUARDED_BY(lock); /* queue of free slots; UINT32_MAX: empty */
+    uint32_t live GUARDED_BY(lock);                /* filled or reserved, each charged */
+    uint32_t free_first GUARDED_BY(lock);          /* queue of free slots; UINT32_MAX: empty */
     uint32_t free_last GUARDED_BY(lock);
     bool is_closed GUARDED_BY(lock); /* emptied for good: inserts give INTERRUPTED */
 };
@@ -50,7 +53,8 @@ void handle_table_empty(struct handle_table *table);
 RESULT_TYPE(handle_result, uint64_t);
 /*
  * A new handle for the capability, whose hold is consumed, also on failure.
- *   OUT_OF_MEMORY, QUOTA_EXCEEDED, INTERRUPTED (the table was emptied)
+ *   OUT_OF_MEMORY (also: the memory quota's), QUOTA_EXCEEDED (too many handles), INTERRUPTED (the
+ *   table was emptied)
  */
 handle_result handle_table_insert(struct handle_table *table,
                                   CONSUMED struct capability *capability);

@@ -323,3 +323,57 @@ TEST(what_the_quota_does_not_allow_is_not_taken)
     CHECK_STATUS(OUT_OF_MEMORY, handle_table_insert(&table, capability.value).status);
     finish();
 }
+
+TEST(each_handle_is_charged_from_when_it_is_made_until_it_is_taken_out)
+{
+    prepare(HANDLE_TABLE_SLOTS_MAX);
+    uint64_t handles[4], reserved[2];
+    handles[0] = insert(ABI_RIGHT_READ);
+    uint64_t charged = memory_quota_used(&quota) - CAPABILITY_BYTES; /* for the slots */
+    for (uint32_t i = 1; i < array_count(handles); i++)
+        handles[i] = insert(ABI_RIGHT_READ);
+    CHECK_STATUS(OK, handle_table_reserve(&table, 2, reserved));
+    CHECK_EQUAL(charged + 6 * CAPABILITY_BYTES, memory_quota_used(&quota));
+    capability_result capability = capability_create(&file, ABI_RIGHT_READ);
+    CHECK_STATUS(OK, capability.status);
+    handle_table_fill(&table, reserved[0], capability.value);
+    CHECK_EQUAL(charged + 6 * CAPABILITY_BYTES, memory_quota_used(&quota));
+
+    CHECK_STATUS(OK, removed(handles[0], 0));
+    capability_result taken = handle_table_take(&table, handles[1], ABI_KINDS_ANY, 0, &detail);
+    CHECK_STATUS(OK, taken.status);
+    CHECK_EQUAL(charged + 4 * CAPABILITY_BYTES, memory_quota_used(&quota));
+    CHECK(handle_table_take_all(&table, 0, nullptr, nullptr));
+    capability_release(taken.value);
+    derived(handles[2], ABI_RIGHT_READ);
+    revoke_below(handles[2]);
+    CHECK_EQUAL(charged + 5 * CAPABILITY_BYTES, memory_quota_used(&quota)); /* until it is closed */
+    handle_table_unreserve(&table, 1, &reserved[1]);
+    CHECK_EQUAL(charged + 4 * CAPABILITY_BYTES, memory_quota_used(&quota));
+    CHECK_STATUS(OK, handle_table_reserve(&table, 2, reserved)); /* and the table goes first */
+    finish();
+    prepare(8);
+    CHECK_STATUS(OK, handle_table_reserve(&table, 2, reserved));
+    handle_table_empty(&table);
+    CHECK_EQUAL(0, memory_quota_used(&quota));
+    handle_table_unreserve(&table, 2, reserved);
+    finish();
+}
+
+TEST(a_handle_for_which_the_quota_cannot_pay_is_refused)
+{
+    prepare(HANDLE_TABLE_SLOTS_MAX);
+    uint64_t handle = insert(ABI_RIGHT_READ), reserved[3];
+    quota.max_bytes = memory_quota_used(&quota) + 2 * CAPABILITY_BYTES;
+    CHECK_STATUS(OUT_OF_MEMORY, handle_table_reserve(&table, 3, reserved));
+    CHECK_EQUAL(1, handle_table_count(&table));
+    insert(ABI_RIGHT_READ);
+    insert(ABI_RIGHT_READ);
+    capability_result capability = capability_create(&file, ABI_RIGHT_READ);
+    CHECK_STATUS(OK, capability.status);
+    CHECK_STATUS(OUT_OF_MEMORY, handle_table_insert(&table, capability.value).status);
+    CHECK_EQUAL(3, handle_table_count(&table));
+    CHECK_STATUS(OK, removed(handle, 0));
+    insert(ABI_RIGHT_READ);
+    finish();
+}

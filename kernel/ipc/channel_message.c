@@ -22,23 +22,24 @@ static channel_outcome failed(status why)
 
 /* ---- memory ---- */
 
-/* Charged to the quota. nullptr: there is none. */
+/* Charged to the quota, with the capabilities that it will hold. nullptr: there is none. */
 static struct channel_message *message_take(struct memory_quota *quota, uint32_t parcels_count,
                                             uint64_t length)
 {
     uint64_t parcels_end =
         sizeof(struct channel_message) + parcels_count * sizeof(struct channel_parcel);
     uint64_t total = parcels_end + length;
-    if (!is_ok(memory_quota_charge(quota, total))) return nullptr;
+    uint64_t charged = total + parcels_count * CAPABILITY_BYTES;
+    if (!is_ok(memory_quota_charge(quota, charged))) return nullptr;
     struct channel_message *message = heap_take(total);
     if (message == nullptr) {
-        memory_quota_uncharge(quota, total);
+        memory_quota_uncharge(quota, charged);
         return nullptr;
     }
     memory_quota_get(quota);
     *message = (struct channel_message){
         .quota = quota,
-        .charged_bytes = (uint32_t)total,
+        .charged_bytes = (uint32_t)charged,
         .length = (uint32_t)length,
         .parcels_count = parcels_count,
         .bytes = (uint8_t *)message + parcels_end,

@@ -809,6 +809,32 @@ TEST(handles_move_or_are_copied_with_the_rights_that_are_left)
     finish();
 }
 
+TEST(whoever_has_a_handle_pays_for_it_and_the_sender_while_it_is_on_its_way)
+{
+    begin();
+    struct pair channel = connect(alice, bob, 4);
+    uint64_t before = memory_quota_used(alice->quota);
+    struct abi_message_handle entries[] = {moved(give_file(alice, ABI_RIGHTS_ALL)),
+                                           moved(give_file(alice, ABI_RIGHTS_ALL))};
+    uint64_t receiver_before = memory_quota_used(bob->quota);
+    CHECK_EQUAL(before + 2 * CAPABILITY_BYTES, memory_quota_used(alice->quota));
+    uint64_t max_bytes = alice->quota->max_bytes;
+    alice->quota->max_bytes = before + 4 * CAPABILITY_BYTES; /* not for the message itself, too */
+    CHECK_STATUS(OUT_OF_MEMORY, send_handles(&sends[0], alice, channel.ends[0], entries, 2));
+    alice->quota->max_bytes = max_bytes;
+    CHECK_STATUS(OK, send_handles(&sends[0], alice, channel.ends[0], entries, 2));
+    CHECK(memory_quota_used(alice->quota) > before + 2 * CAPABILITY_BYTES);
+    max_bytes = bob->quota->max_bytes;
+    bob->quota->max_bytes = receiver_before + 2 * CAPABILITY_BYTES - 1;
+    CHECK_STATUS(OUT_OF_MEMORY, receive(&receives[0], bob, channel.ends[1], 8));
+    CHECK_EQUAL(receiver_before, memory_quota_used(bob->quota));
+    bob->quota->max_bytes = max_bytes;
+    CHECK_STATUS(OK, receive(&receives[0], bob, channel.ends[1], 8));
+    CHECK_EQUAL(before, memory_quota_used(alice->quota));
+    CHECK_EQUAL(receiver_before + 2 * CAPABILITY_BYTES, memory_quota_used(bob->quota));
+    finish();
+}
+
 /* What is refused leaves the sender's table and the queue as they were. */
 static void check_refused(struct pair channel, const struct abi_message_handle *entries,
                           uint32_t count, status expected)

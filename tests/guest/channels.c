@@ -566,6 +566,33 @@ static uint64_t own_memory(void)
     return stat.process.memory_bytes;
 }
 
+/* In two rounds: what the table and the channel keep is there in the second. */
+GUEST_TEST(handles_are_paid_for_until_they_are_closed_and_nothing_is_left_then)
+{
+    enum { COUNT = 400, EACH_MIN = 100 };
+    static uint64_t handles[COUNT];
+    OWNED(channel_pair) pair = pair_of(4);
+    for (uint32_t round = 0; round < 2; round++) {
+        uint64_t before = own_memory();
+        for (uint32_t i = 0; i < COUNT; i++)
+            handles[i] = raw_dup(scratch.handle, ABI_RIGHTS_ALL);
+        uint64_t held = own_memory();
+        EXPECT(held >= before + COUNT * EACH_MIN);
+        struct peal_parcel parcels[] = {{.moved = &handles[0], .rights = ABI_RIGHTS_ALL},
+                                        {.moved = &handles[1], .rights = ABI_RIGHTS_ALL}};
+        EXPECT_STATUS(OK, peal_channel_send_with(channel_borrow(&pair.ends[0]),
+                                                 (view){scratch.bytes, 1}, parcels, 2));
+        EXPECT(own_memory() > held); /* it is the sender of both, and of the message */
+        channel_message message = {.bytes = {scratch.bytes, 1}};
+        EXPECT_STATUS(OK, peal_channel_receive(channel_borrow(&pair.ends[1]), &message));
+        EXPECT_EQUAL(held, own_memory());
+        channel_message_drop(&message);
+        for (uint32_t i = 2; i < COUNT; i++)
+            EXPECT(raw_close(handles[i]));
+        if (round == 1) EXPECT_EQUAL(before, own_memory());
+    }
+}
+
 static bool is_same(const struct abi_stat_system *one, const struct abi_stat_system *other)
 {
     return one->object_count == other->object_count && one->handle_count == other->handle_count &&
