@@ -566,6 +566,99 @@ static uint64_t own_memory(void)
     return stat.process.memory_bytes;
 }
 
+/* After a moment, so that somebody waits for it. */
+static int send_a_byte(uint64_t end)
+{
+    ignore_status(peal_sleep_until(peal_deadline_in_ms(20)));
+    static const uint8_t byte = 7;
+    return is_ok(peal_channel_send((channel_ref){end}, (view){&byte, 1})) ? 0 : 1;
+}
+
+GUEST_TEST(a_call_enters_once_and_what_fails_of_it_leaves_nothing_behind)
+{
+    OWNED(channel_pair) pair = pair_of(2);
+    channel_ref near = channel_borrow(&pair.ends[0]), far = channel_borrow(&pair.ends[1]);
+    channel_message answer = {.bytes = {scratch.bytes + 100, 8}};
+    view request = {scratch.bytes, 8};
+    fill(scratch.bytes, 8, 3);
+
+    /* More often than the ring has places: three entries in each round. */
+    uint64_t before = system_now().syscalls_total;
+    for (uint32_t i = 0; i < 300; i++) {
+        fill(scratch.bytes, 8, i);
+        EXPECT_STATUS(OK, peal_channel_send(far, request));
+        EXPECT_STATUS(OK, peal_channel_call(near, request, &answer));
+        EXPECT(answer.length == 8 && is_filled(scratch.bytes + 100, 8, i));
+        EXPECT_STATUS(OK, peal_channel_receive_try(far, &answer));
+    }
+    uint64_t entries = system_now().syscalls_total - before;
+    EXPECT_MESSAGE(entries < 1100, "%u entries", (uint32_t)entries); /* some are not ours */
+
+    uint64_t deaf = raw_dup(near.raw, ABI_RIGHT_READ | ABI_RIGHT_CLOSE);
+    uint64_t mute = raw_dup(near.raw, ABI_RIGHT_WRITE | ABI_RIGHT_CLOSE);
+
+    /* With a completion of the program's in front, from here on. */
+    submit((struct abi_submission){.op = ABI_OP_NOP}, 5);
+    EXPECT_STATUS(OK, peal_channel_send(far, request));
+    EXPECT_STATUS(OK, peal_channel_call(near, request, &answer));
+    EXPECT_STATUS(OK, peal_channel_receive_try(far, &answer));
+
+    /* Waiting for the answer. */
+    running_thread_result started = peal_thread_create(send_a_byte, far.raw);
+    REQUIRE(is_ok(started.status));
+    EXPECT_STATUS(OK, peal_channel_call(near, request, &answer));
+    EXPECT_EQUAL(1, answer.length);
+    EXPECT_EQUAL(0, peal_thread_join(&started.value).value);
+    EXPECT_STATUS(OK, peal_channel_receive_try(far, &answer));
+
+    /* The send fails: its error, not that of the receive that never began. */
+    EXPECT_STATUS(OK, peal_channel_send(far, request));
+    EXPECT_STATUS(INVALID_CAPABILITY, peal_channel_call((channel_ref){0}, request, &answer));
+    EXPECT_STATUS(INSUFFICIENT_RIGHTS, peal_channel_call((channel_ref){deaf}, request, &answer));
+    EXPECT_EQUAL(1, ABI_DETAIL_STEP(peal_refusal_detail()));
+    EXPECT_STATUS(OK, peal_channel_receive_try(near, &answer)); /* it is still there */
+    EXPECT_STATUS(INSUFFICIENT_RIGHTS, peal_channel_call((channel_ref){mute}, request, &answer));
+    EXPECT_STATUS(OK, peal_channel_receive_try(far, &answer)); /* sent, then not received */
+    channel_handle_drop(&pair.ends[1]);
+    EXPECT_STATUS(BROKEN_PIPE, peal_channel_call(near, request, &answer));
+
+    struct abi_completion done;
+    EXPECT_EQUAL(1, raw_reap(&done, 1)); /* the nop's, and nothing else */
+    EXPECT_EQUAL(5, done.user_data);
+    EXPECT(is_idle());
+    raw_close(deaf);
+    raw_close(mute);
+}
+
+GUEST_TEST(pages_move_to_another_process_and_back_without_a_copy)
+{
+    enum { BYTES = 3 << 20 };
+    struct peer echo;
+    REQUIRE(peer_start(&echo, TEXT("echo"), 4));
+    channel_ref channel = channel_borrow(&echo.channel);
+    OWNED(channel_pages) pages = {0};
+    EXPECT_STATUS(OUT_OF_RANGE, peal_channel_pages_make(&pages, ABI_BUFFER_BYTES_MAX + 1));
+    EXPECT_STATUS(OK, peal_channel_pages_make(&pages, BYTES - 1));
+    EXPECT_EQUAL(BYTES, pages.bytes.length);
+    fill(pages.bytes.bytes, BYTES, 17);
+    EXPECT_STATUS(INVALID_CAPABILITY,
+                  peal_channel_send_pages((channel_ref){0}, (view){scratch.bytes, 1}, &pages));
+    EXPECT(is_filled(pages.bytes.bytes, BYTES, 17)); /* they stay */
+    EXPECT_STATUS(OK, peal_channel_send_pages(channel, (view){scratch.bytes, 1}, &pages));
+    EXPECT(pages.bytes.bytes == nullptr && pages.buffer.raw == ABI_HANDLE_NONE);
+    OWNED(channel_message) message = {.bytes = {scratch.bytes, 1}};
+    EXPECT_STATUS(OK, peal_channel_receive(channel, &message));
+    EXPECT_STATUS(NOT_FOUND, channel_message_take_pages(&message, 1, &pages));
+    EXPECT_STATUS(OK, channel_message_take_pages(&message, 0, &pages));
+    channel_pages none;
+    EXPECT_STATUS(NOT_FOUND, channel_message_take_pages(&message, 0, &none));
+    EXPECT(none.bytes.bytes == nullptr && none.buffer.raw == ABI_HANDLE_NONE);
+    EXPECT_EQUAL(BYTES, pages.bytes.length);
+    EXPECT(is_filled(pages.bytes.bytes, BYTES, 17));
+    fill(pages.bytes.bytes, BYTES, 18); /* what was moved may still be written */
+    peer_end(&echo);
+}
+
 /* In two rounds: what the table and the channel keep is there in the second. */
 GUEST_TEST(handles_are_paid_for_until_they_are_closed_and_nothing_is_left_then)
 {
@@ -846,4 +939,5 @@ GUEST_TEST_SETUP
     };
     for (uint32_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         if (child_plays(parts[i].name)) peal_exit(parts[i].play());
+    guest_test_need_grants();
 }

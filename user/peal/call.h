@@ -58,7 +58,17 @@ struct abi_submission *peal_call_make_room(void);
     return peal_finish_call();
 }
 
-/* As above for an operation whose value is a new handle. */
+/*
+ * Submits `first` and, when that has succeeded, `second`, and waits for the end of `second`: two
+ * operations for one entry. What failed gives the result; of `first` there is nothing else. Their
+ * user data and flags are not used. In a task the two are asked one after the other.
+ *
+ *   QUEUE_FULL   as above; `first` may have been done
+ */
+size_result peal_call_after(const struct abi_submission *first,
+                            const struct abi_submission *second);
+
+/* As peal_call() for an operation whose value is a new handle. */
 peal_raw_status peal_call_yielding(const struct abi_submission *request,
                                    peal_raw_handle *out_handle ACQUIRES_HANDLE);
 

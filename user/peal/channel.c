@@ -21,18 +21,25 @@ status peal_channel_create(channel_pair *out_pair, uint32_t messages_max)
 
 /* ---- sending ---- */
 
+static struct abi_submission send_of(channel_ref channel, struct location bytes,
+                                     struct location entries, uint32_t entries_count,
+                                     uint32_t flags)
+{
+    return (struct abi_submission){.op = ABI_OP_CHANNEL_SEND,
+                                   .capability = channel.raw,
+                                   .buffer_index = bytes.buffer_index,
+                                   .buffer_offset_bytes = bytes.offset_bytes,
+                                   .length_bytes = bytes.length_bytes,
+                                   .op_flags = flags,
+                                   .second_buffer_index = entries.buffer_index,
+                                   .args = {entries.offset_bytes, entries_count}};
+}
+
 static status send_located(channel_ref channel, struct location bytes, struct location entries,
                            uint32_t entries_count, uint32_t flags)
 {
-    return peal_call(&(struct abi_submission){.op = ABI_OP_CHANNEL_SEND,
-                                              .capability = channel.raw,
-                                              .buffer_index = bytes.buffer_index,
-                                              .buffer_offset_bytes = bytes.offset_bytes,
-                                              .length_bytes = bytes.length_bytes,
-                                              .op_flags = flags,
-                                              .second_buffer_index = entries.buffer_index,
-                                              .args = {entries.offset_bytes, entries_count}})
-        .status;
+    struct abi_submission request = send_of(channel, bytes, entries, entries_count, flags);
+    return peal_call(&request).status;
 }
 
 /* The kernel has taken what was to be moved. */
@@ -146,8 +153,13 @@ status peal_channel_receive_try(channel_ref channel, channel_message *message)
 
 status peal_channel_call(channel_ref channel, view bytes, channel_message *message)
 {
-    TRY(peal_channel_send(channel, bytes));
-    return peal_channel_receive(channel, message);
+    struct location from;
+    struct abi_submission request;
+    if (bytes.length > ABI_MESSAGE_BYTES_MAX) return FAIL(OUT_OF_RANGE);
+    TRY(peal_locate_whole(bytes.bytes, bytes.length, ABI_ACCESS_READ, &from));
+    TRY(prepare_receive(channel, message, &request));
+    struct abi_submission sending = send_of(channel, from, (struct location){0}, 0, 0);
+    return take_result(message, peal_call_after(&sending, &request));
 }
 
 peal_raw_handle channel_message_take_raw(channel_message *message, uint32_t index,
@@ -159,4 +171,66 @@ peal_raw_handle channel_message_take_raw(channel_message *message, uint32_t inde
     peal_raw_handle taken = entry->handle;
     entry->handle = ABI_HANDLE_NONE;
     return taken;
+}
+
+/* ---- pages ---- */
+
+void channel_pages_drop(channel_pages *pages)
+{
+    if (pages->bytes.bytes != nullptr)
+        ignore_status(peal_buffer_unmap(pages->bytes.bytes, pages->bytes.length));
+    pages->bytes = (span){0};
+    buffer_handle_drop(&pages->buffer);
+}
+
+/* Takes over the buffer, also on failure. */
+static status pages_map(channel_pages *out_pages, buffer_handle buffer, uint64_t bytes,
+                        uint32_t access)
+{
+    channel_pages pages = {.buffer = TAKE(buffer)};
+    pointer_result mapped =
+        peal_buffer_map(buffer_borrow(&pages.buffer),
+                        (struct mapping_request){.length_bytes = bytes, .access = access});
+    if (is_ok(mapped.status))
+        pages.bytes = (span){mapped.value, bytes};
+    else
+        channel_pages_drop(&pages);
+    *out_pages = pages;
+    return mapped.status;
+}
+
+status peal_channel_pages_make(channel_pages *out_pages, size_t bytes)
+{
+    *out_pages = (channel_pages){0};
+    if (bytes > ABI_BUFFER_BYTES_MAX) return FAIL(OUT_OF_RANGE);
+    uint64_t rounded = (bytes + ABI_PAGE_BYTES - 1) & ~(uint64_t)(ABI_PAGE_BYTES - 1);
+    buffer_result made = peal_buffer_create(rounded, 0);
+    TRY(made.status);
+    return pages_map(out_pages, made.value, rounded, ABI_ACCESS_READ | ABI_ACCESS_WRITE);
+}
+
+status peal_channel_send_pages(channel_ref channel, view bytes, channel_pages *pages)
+{
+    struct peal_parcel parcel = PEAL_MOVE(&pages->buffer, ABI_RIGHTS_ALL);
+    TRY(peal_channel_send_with(channel, bytes, &parcel, 1));
+    channel_pages_drop(pages); /* the mapping: the handle is nil */
+    return OK;
+}
+
+status channel_message_take_pages(channel_message *message, uint32_t index,
+                                  channel_pages *out_pages)
+{
+    struct abi_stat stat;
+    *out_pages = (channel_pages){0};
+    buffer_handle buffer = channel_message_take_buffer(message, index);
+    if (buffer.raw == ABI_HANDLE_NONE) return FAIL(NOT_FOUND);
+    uint64_t rights = channel_message_handles(message)[index].rights;
+    status described = buffer_stat(buffer_borrow(&buffer), &stat);
+    if (!is_ok(described)) {
+        buffer_handle_drop(&buffer);
+        return described;
+    }
+    uint32_t access = ABI_ACCESS_READ;
+    if ((rights & ABI_RIGHT_WRITE) != 0) access |= ABI_ACCESS_WRITE;
+    return pages_map(out_pages, TAKE(buffer), stat.size_bytes, access);
 }

@@ -114,8 +114,34 @@ status peal_channel_receive_try(channel_ref channel, channel_message *message);
 /*
  * Sends, then waits for a message and receives it: what a client does with its request, and a
  * server with its answer to the last. Errors of both; when sending failed, nothing was received.
+ * The kernel is entered once. Handles still in `message` are closed before anything is sent.
  */
 status peal_channel_call(channel_ref channel, view bytes, channel_message *message);
+
+/*
+ * Large data without a copy: pages, mapped here, that move to the receiver.
+ *
+ *     OWNED(channel_pages) pages = {0};
+ *     TRY(peal_channel_pages_make(&pages, 8 << 20));
+ *     ... fill pages.bytes ...
+ *     TRY(peal_channel_send_pages(channel, VIEW_OF(heading), &pages));
+ *
+ *     TRY(peal_channel_receive(channel, &message));
+ *     OWNED(channel_pages) pages = {0};
+ *     TRY(channel_message_take_pages(&message, 0, &pages));
+ *
+ * They stay charged to the process that made them until nobody has them any more.
+ */
+typedef struct channel_pages {
+    buffer_handle buffer;
+    span bytes; /* where it is mapped, whole */
+} channel_pages;
+/* Unmapped first: then the pages go. */
+void channel_pages_drop(channel_pages *pages);
+/* Zeroed; `bytes` is rounded up to whole pages. OUT_OF_MEMORY, QUOTA_EXCEEDED, OUT_OF_RANGE */
+status peal_channel_pages_make(channel_pages *out_pages, size_t bytes);
+/* As peal_channel_send_with(). Once it is sent the pages are gone from here, and `pages` is nil. */
+status peal_channel_send_pages(channel_ref channel, view bytes, channel_pages *pages);
 
 static inline struct abi_message_handle *channel_message_handles(channel_message *message)
 {
@@ -132,3 +158,10 @@ peal_raw_handle channel_message_take_raw(channel_message *message, uint32_t inde
     }
 #include <abi/kinds.def>
 #undef KIND
+/*
+ * Takes out the buffer at `index` and maps all of it, to read, and to write if its rights allow.
+ *   NOT_FOUND   handle number `index` is none, or not a buffer: it stays
+ *   and what mapping gives: then the buffer is closed
+ */
+status channel_message_take_pages(channel_message *message, uint32_t index,
+                                  channel_pages *out_pages);

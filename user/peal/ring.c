@@ -174,7 +174,7 @@ void peal_ring_settle(struct peal_ring *ring)
     for (; at != end; at++) {
         struct abi_completion *completion = &ring->completions[at & ring->completion_mask];
         if (!(completion->user_data & PEAL_USER_DATA_LIBRARY) ||
-            completion->user_data >= PEAL_USER_DATA_CLAIMED)
+            completion->user_data >= PEAL_USER_DATA_LEADING)
             continue;
         peal_operation_complete(completion);
         claim(ring, completion);
@@ -231,14 +231,14 @@ static size_result result_of(struct peal_ring *ring, const struct abi_completion
     return (size_result){.status = status_of_raw(completion->error)};
 }
 
-/* Takes the call's completion from wherever it is; false when it has not come. */
-static bool call_claim(struct peal_ring *ring, size_result *out_result)
+/* Takes the completion of that user data from wherever it is; false when it has not come. */
+static bool call_claim(struct peal_ring *ring, uint64_t user_data, size_result *out_result)
 {
     uint32_t unread = peal_ring_unread(ring);
     for (uint32_t i = 0; i < unread; i++) {
         struct abi_completion *completion =
             &ring->completions[(ring->completion_head + i) & ring->completion_mask];
-        if (completion->user_data != PEAL_USER_DATA_CALL) continue;
+        if (completion->user_data != user_data) continue;
         *out_result = result_of(ring, completion);
         if (i == 0)
             ring->completion_head++;
@@ -250,18 +250,28 @@ static bool call_claim(struct peal_ring *ring, size_result *out_result)
     return false;
 }
 
+/* The kernel has not read the call: nor, perhaps, what it is linked to. */
+static void call_take_back(struct peal_ring *ring, uint32_t accepted)
+{
+    const struct abi_submission *before;
+    do
+        before = &ring->submissions[(--ring->submission_tail - 1) & ring->submission_mask];
+    while (ring->submission_tail != accepted && before->user_data == PEAL_USER_DATA_LEADING);
+    store_release(&ring->header->submission_tail, ring->submission_tail);
+}
+
 /* Not answered by the first entry: something else completed first, or the ring is full. */
 [[gnu::noinline]] static size_result call_wait(struct peal_ring *ring)
 {
     size_result result;
-    while (!call_claim(ring, &result)) {
+    while (!call_claim(ring, PEAL_USER_DATA_CALL, &result)) {
         peal_ring_settle(ring);
         uint64_t answer = peal_ring_enter(ring, peal_ring_unread(ring) + 1, ABI_DEADLINE_NEVER);
-        if (call_claim(ring, &result)) break;
-        if (load_acquire(&ring->header->submission_head) != ring->submission_tail &&
+        if (call_claim(ring, PEAL_USER_DATA_CALL, &result)) break;
+        uint32_t accepted = load_acquire(&ring->header->submission_head);
+        if (accepted != ring->submission_tail &&
             ABI_ENTER_STATUS(answer) == ABI_STATUS_QUEUE_FULL) {
-            ring->submission_tail--; /* take the call back: the kernel has not read it */
-            store_release(&ring->header->submission_tail, ring->submission_tail);
+            call_take_back(ring, accepted);
             return (size_result){.status = FAIL(QUEUE_FULL)};
         }
     }
@@ -304,6 +314,27 @@ static size_result call_finish_polled(void)
     ring->submission_tail++;
     size_result result = call_wait(ring);
     tell_of_room(ring);
+    return result;
+}
+
+size_result peal_call_after(const struct abi_submission *first, const struct abi_submission *second)
+{
+    struct peal_ring *ring = &peal_thread_self()->ring;
+    bool is_task = ring->finish != peal_call_finish && ring->finish != call_finish_polled;
+    if (ring->submission_end - ring->submission_tail < 2) peal_ring_find_room(ring);
+    if (is_task || ring->submission_end - ring->submission_tail < 2) {
+        size_result done = peal_call(first);
+        return is_ok(done.status) ? peal_call(second) : done;
+    }
+    struct abi_submission *slot = &ring->submissions[ring->submission_tail & ring->submission_mask];
+    *slot = *first;
+    slot->flags = ABI_SUBMISSION_LINK | ABI_SUBMISSION_SKIP_SUCCESS;
+    slot->user_data = PEAL_USER_DATA_LEADING;
+    ring->submission_tail++;
+    size_result result = peal_call(second);
+    /* The first one's end comes before that of what is linked to it. */
+    if (__builtin_expect(!is_ok(result.status), false))
+        call_claim(ring, PEAL_USER_DATA_LEADING, &result);
     return result;
 }
 

@@ -22,12 +22,14 @@
 #include <abi/ring.h>
 
 /*
- * User data of the library's own has this bit. Besides the two below it is the address of a record
- * (await.c); programs use values without the bit.
+ * User data of the library's own has this bit. Besides the three below it is the address of a
+ * record (await.c); programs use values without the bit.
  */
 #define PEAL_USER_DATA_LIBRARY (1ull << 63)
 #define PEAL_USER_DATA_CALL    UINT64_MAX       /* the synchronous call under way */
 #define PEAL_USER_DATA_CLAIMED (UINT64_MAX - 1) /* a completion taken out of order */
+#define PEAL_USER_DATA_LEADING (UINT64_MAX - 2) /* what the call is linked to: peal_call_after() \
+                                                 */
 
 /* The program's side of one ring. Indices run freely through 32 bits. */
 struct peal_ring {
