@@ -486,4 +486,5 @@ GUEST_TEST_SETUP
     scratch = raw_scratch_make(SHARED_BYTES);
     open_disk_file();
     fill_stack_pool();
+    guest_test_need_grants();
 }

@@ -201,4 +201,5 @@ GUEST_TEST_SETUP
     if (child_plays(TEXT("watcher"))) peal_exit(play_watcher());
     if (child_plays(TEXT("second"))) peal_exit(play_second());
     if (child_plays(TEXT("reader"))) peal_exit(play_reader());
+    guest_test_need_grants();
 }

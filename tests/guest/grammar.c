@@ -588,4 +588,5 @@ GUEST_TEST_SETUP
     if (child_plays(TEXT("exact"))) peal_exit(play_exact(seed, count));
     if (child_plays(TEXT("hostile"))) peal_exit(play_hostile(seed, count));
     guest_test_note("seed %lu", peal_environment_number(TEXT("GRAMMAR_SEED"), 20'261));
+    guest_test_need_grants();
 }

@@ -521,4 +521,5 @@ GUEST_TEST_SETUP
     if (child_plays(TEXT("calls"))) peal_exit(make_calls(300));
     if (child_plays(TEXT("flooder"))) peal_exit(play_flooder());
     if (child_plays(TEXT("scribbler"))) peal_exit(play_scribbler());
+    guest_test_need_grants();
 }

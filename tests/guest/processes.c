@@ -74,6 +74,7 @@ GUEST_TEST_SETUP
     OWNED(process_handle) process = TAKE(started.value);
     struct abi_exit how;
     ignore_status(peal_process_wait(process_borrow(&process), ABI_DEADLINE_NEVER, &how));
+    guest_test_need_grants();
 }
 
 GUEST_TEST(a_program_ends_with_its_own_code)

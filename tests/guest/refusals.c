@@ -240,4 +240,5 @@ GUEST_TEST_SETUP
         (void)object_of_kind((enum abi_kind)kind);
     handle_without_close = raw_dup(scratch.handle, ABI_RIGHTS_ALL & ~(uint64_t)ABI_RIGHT_CLOSE);
     index_read_only = raw_register(scratch.handle, ABI_ACCESS_READ);
+    guest_test_need_grants();
 }

@@ -525,4 +525,5 @@ GUEST_TEST_SETUP
     machine = peal_granted_system(TEXT("system")).raw;
     scratch = raw_scratch_make(SCRATCH_BYTES);
     run_threads(return_at_once, do_nothing); /* the library keeps their stacks */
+    guest_test_need_grants();
 }

@@ -36,6 +36,7 @@ GUEST_TEST_SETUP
     if (child_plays(TEXT("explores"))) peal_exit((int)part_explores());
     if (child_plays(TEXT("asks"))) peal_exit((int)part_asks());
     scratch = raw_scratch_make(SCRATCH_BYTES);
+    guest_test_need_grants();
 }
 
 static void pause_ms(uint64_t milliseconds)

@@ -335,4 +335,5 @@ GUEST_TEST_SETUP
     }
     shared = raw_scratch_make(PAGE);
     live(); /* what the library keeps, it has now */
+    guest_test_need_grants();
 }

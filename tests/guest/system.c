@@ -270,4 +270,5 @@ GUEST_TEST_SETUP
     if (child_plays(TEXT("nothing"))) peal_exit(0);
     for (uint32_t kind = 1; kind < ABI_KIND_COUNT; kind++)
         (void)object_of_kind((enum abi_kind)kind);
+    guest_test_need_grants();
 }

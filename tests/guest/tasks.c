@@ -960,4 +960,5 @@ GUEST_TEST_SETUP
     group_begin(&large);
     ignore_status(group_spawn(&large, recurse, &shallow));
     ignore_status(group_wait(&large));
+    guest_test_need_grants();
 }

@@ -293,4 +293,5 @@ GUEST_TEST_SETUP
     if (!is_ok(started.status)) return;
     running_thread thread = TAKE(started.value); /* its stack is kept for those that follow */
     running_thread_drop(&thread);
+    guest_test_need_grants();
 }

@@ -176,4 +176,5 @@ GUEST_TEST_SETUP
 {
     if (child_plays(TEXT("one that dies"))) play_one_that_dies();
     scratch = raw_scratch_make(4096);
+    guest_test_need_grants();
 }

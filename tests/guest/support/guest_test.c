@@ -9,6 +9,7 @@ extern struct guest_test guest_tests_first[] __asm__("__start_guest_tests")
 extern struct guest_test guest_tests_end[] __asm__("__stop_guest_tests")
     __attribute__((visibility("hidden")));
 
+static text program; /* its name */
 static bool has_failed;
 static const char *skip_reason;
 static char failure_bytes[REASON_BYTES];
@@ -114,6 +115,22 @@ static text text_of_string(const char *string)
     return (text){string, length};
 }
 
+#define CODE_SKIPPED 77 /* as the test runner knows it */
+
+void guest_test_need_grants(void)
+{
+    const struct abi_startup_handle *root = peal_granted(TEXT("root"));
+    bool may_execute = root != nullptr && (root->rights & ABI_RIGHT_EXECUTE) != 0;
+    if (may_execute && peal_granted(TEXT("system")) != nullptr &&
+        peal_granted(TEXT("console")) != nullptr)
+        return;
+    peal_print("test: skip %.*s: it needs handles that the shell grants to the test runner only; "
+               "try: testrunner %.*s\n",
+               TEXT_ARGUMENTS(program), TEXT_ARGUMENTS(program));
+    peal_flush();
+    peal_exit(CODE_SKIPPED);
+}
+
 static bool contains(text whole, text part)
 {
     for (size_t start = 0; start + part.length <= whole.length; start++)
@@ -131,11 +148,11 @@ static bool is_selected(const struct guest_test *test, struct peal_arguments arg
 
 int peal_main(struct peal_arguments arguments)
 {
+    program = path_last_name(peal_argument(arguments, 0));
     guest_test_setup();
     for (const struct guest_test *test = guest_tests_first; test < guest_tests_end; test++)
         if (is_selected(test, arguments)) run(test);
-    text name = path_last_name(peal_argument(arguments, 0));
-    peal_print("test: %.*s: %u ok, %u failed, %u skipped\n", TEXT_ARGUMENTS(name), passed_count,
+    peal_print("test: %.*s: %u ok, %u failed, %u skipped\n", TEXT_ARGUMENTS(program), passed_count,
                failed_count, skipped_count);
     return failed_count == 0 ? 0 : 1;
 }

@@ -37,6 +37,12 @@ struct guest_test {
 
 #define GUEST_TEST_SETUP void guest_test_setup(void)
 void guest_test_setup(void);
+/*
+ * For GUEST_TEST_SETUP, behind what children play: the tests start programs or look at the machine.
+ * Ends the program, saying so, when it was not granted what the test runner grants, as when it was
+ * started at the prompt by its path.
+ */
+void guest_test_need_grants(void);
 
 #define EXPECT(condition)                                                             \
     do {                                                                              \

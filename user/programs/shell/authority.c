@@ -63,6 +63,8 @@ void grants_usual(struct grants *grants, const struct shell *shell, text program
     const struct command_info *info = command_find(program);
     bool may_execute = info != nullptr && info->may_execute;
     uint64_t folder_rights = RIGHTS_LOOKING | (may_execute ? ABI_RIGHT_EXECUTE : 0);
+    /* The tests are run with all there is. */
+    if (info != nullptr && info->system_rights == ABI_RIGHTS_ALL) folder_rights = ABI_RIGHTS_ALL;
     grants->count = 0;
     add(grants, TEXT("stdin"), shell->console.raw, RIGHTS_STREAM);
     add(grants, TEXT("stdout"), shell->console.raw, RIGHTS_STREAM);
