@@ -28,8 +28,9 @@
 #define PEAL_USER_DATA_LIBRARY (1ull << 63)
 #define PEAL_USER_DATA_CALL    UINT64_MAX       /* the synchronous call under way */
 #define PEAL_USER_DATA_CLAIMED (UINT64_MAX - 1) /* a completion taken out of order */
-#define PEAL_USER_DATA_LEADING (UINT64_MAX - 2) /* what the call is linked to: peal_call_after() \
-                                                 */
+#define PEAL_USER_DATA_LEADING                                        \
+    (UINT64_MAX - 2) /* what the call is linked to: peal_call_after() \
+                      */
 
 /* The program's side of one ring. Indices run freely through 32 bits. */
 struct peal_ring {
