@@ -23,6 +23,14 @@
 #define CLOSES_CAPABILITY          true
 #define ENDS_CAPABILITY            false
 
+/* An operation that yields a handle is never bare: the flight recorder has it. */
+#define KEEPS_IS_YIELDING           false
+#define YIELDS_IS_YIELDING          true
+#define CONSUMES_IS_YIELDING        false
+#define CONSUMES_YIELDS_IS_YIELDING true
+#define CLOSES_IS_YIELDING          false
+#define ENDS_IS_YIELDING            false
+
 enum {
     HANDLES_KEEPS,
     HANDLES_YIELDS,
@@ -52,11 +60,11 @@ static_assert(offsetof(struct abi_submission, op_flags) == 32, "word 4");
 static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
 
 #define TAKES_CLAIMS(KINDS, BUFFER) ((KINDS) != 0 || OP_BUFFER_##BUFFER != OP_BUFFER_NONE)
-#define SHAPE(KINDS, BUFFER, FIELDS, FLAGS)                   \
-    (TAKES_CLAIMS(KINDS, BUFFER)                  ? OP_CLAIMS \
-     : ((FIELDS) != 0 || (FLAGS) != 0)            ? OP_PLAIN  \
-     : (WORD0(BUFFER) != OP_BARE_FORBIDDEN_WORD0) ? OP_PLAIN  \
-                                                  : OP_BARE)
+#define SHAPE(KINDS, BUFFER, FIELDS, FLAGS, IS_YIELDING)            \
+    (TAKES_CLAIMS(KINDS, BUFFER)                        ? OP_CLAIMS \
+     : ((FIELDS) != 0 || (FLAGS) != 0 || (IS_YIELDING)) ? OP_PLAIN  \
+     : (WORD0(BUFFER) != OP_BARE_FORBIDDEN_WORD0)       ? OP_PLAIN  \
+                                                        : OP_BARE)
 
 #define OP(number, NAME, opname, KINDS, RIGHTS, BUFFER, FIELDS, FLAGS, HANDLES, SERVED, ...)    \
     static_assert(!HANDLES##_CAPABILITY || OP_BUFFER_##BUFFER == OP_BUFFER_NONE,                \
@@ -73,7 +81,7 @@ static_assert(offsetof(struct abi_submission, args) == 48, "words 6 and 7");
         .rights = (RIGHTS),                                                                     \
         .kinds = (KINDS),                                                                       \
         .flags_known = (FLAGS),                                                                 \
-        .shape = SHAPE(KINDS, BUFFER, FIELDS, FLAGS),                                           \
+        .shape = SHAPE(KINDS, BUFFER, FIELDS, FLAGS, HANDLES##_IS_YIELDING),                    \
         .buffer_use = OP_BUFFER_##BUFFER,                                                       \
         .served = OP_SERVED_##SERVED,                                                           \
         .consumes_capability = HANDLES##_CAPABILITY,                                            \

@@ -46,6 +46,7 @@ TEST(every_operation_of_the_table_has_a_row_that_says_the_same)
 #include <abi/ops.def>
 #undef OP
     CHECK_EQUAL(OP_BARE, dispatch_rows[ABI_OP_NOP]->shape);
+    CHECK_EQUAL(OP_PLAIN, dispatch_rows[ABI_OP_SERVICE_CREATE]->shape); /* yields a handle */
     CHECK_EQUAL(OP_PLAIN, dispatch_rows[ABI_OP_SLEEP]->shape);
     CHECK_EQUAL(OP_CLAIMS, dispatch_rows[ABI_OP_READ]->shape);
     CHECK(dispatch_rows[ABI_OP_CLOSE]->consumes_capability);
