@@ -363,7 +363,8 @@ static channel_outcome enqueue_locked(struct channel_end *to, struct channel_loa
     } else {
         if (!channel_message_commit(send, load->departure))
             return channel_ended(STATUS_INVALID_CAPABILITY);
-        buffer_read(send->bytes->buffer, send->bytes->offset, message->bytes, message->length);
+        if (message->length != 0) /* else the sender may have named no buffer */
+            buffer_read(send->bytes->buffer, send->bytes->offset, message->bytes, message->length);
     }
     list_push_back(&to->messages, &message->link);
     to->messages_count++;

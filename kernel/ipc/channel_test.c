@@ -835,6 +835,29 @@ TEST(whoever_has_a_handle_pays_for_it_and_the_sender_while_it_is_on_its_way)
     finish();
 }
 
+TEST(an_empty_message_needs_no_buffer_on_either_side)
+{
+    begin();
+    struct pair channel = connect(alice, bob, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        bool is_direct = i % 2 != 0;
+        uint32_t handles = i / 2;
+        struct abi_message_handle entry = moved(give_file(alice, ABI_RIGHTS_ALL));
+        CHECK_STATUS(OK, buffer_write(alice->memory, ENTRIES_AT, &entry, sizeof(entry)));
+        sends[0] = (struct test_send){
+            .party = alice,
+            .send = {.may_wait = true, .entries = {.offset = ENTRIES_AT, .count = handles}},
+        };
+        receives[0] = receive_of(bob, 0, 1);
+        receives[0].pin = (buffer_pin){0};
+        if (is_direct) CHECK_STATUS(BUSY, start_receive(&receives[0], channel.ends[1]));
+        CHECK_STATUS(OK, start_send(&sends[0], channel.ends[0]));
+        if (!is_direct) CHECK_STATUS(OK, start_receive(&receives[0], channel.ends[1]));
+        CHECK_EQUAL((uint64_t)handles << 32, receives[0].outcome.value);
+    }
+    finish();
+}
+
 /* What is refused leaves the sender's table and the queue as they were. */
 static void check_refused(struct pair channel, const struct abi_message_handle *entries,
                           uint32_t count, status expected)

@@ -4,6 +4,7 @@
  */
 #include "peal/clock.h"
 #include "peal/ring.h"
+#include "peal/thread.h"
 #include "support/guest_test.h"
 #include "support/raw.h"
 
@@ -142,6 +143,40 @@ GUEST_TEST(cancelling_the_head_of_a_chain_ends_it_and_its_tail_only_the_tail)
 
 /* ---- timeouts ---- */
 
+static struct abi_submission wait_through(uint64_t timer, uint64_t user_data)
+{
+    return (struct abi_submission){
+        .op = ABI_OP_TIMER_WAIT, .capability = timer, .user_data = user_data};
+}
+
+static struct abi_submission cancel_through(uint64_t handle, uint64_t user_data)
+{
+    return (struct abi_submission){
+        .op = ABI_OP_CANCEL_HANDLE, .capability = handle, .user_data = user_data};
+}
+
+GUEST_TEST(cancelling_by_handle_ends_what_goes_through_that_very_handle)
+{
+    struct abi_completion made = raw_call(
+        (struct abi_submission){.op = ABI_OP_TIMER_CREATE, .args = {ABI_DEADLINE_NEVER, 0}});
+    EXPECT(raw_is_ok(made));
+    uint64_t timer = made.value, copy = raw_dup(timer, ABI_RIGHTS_ALL);
+    RUN(3, wait_through(timer, 1), wait_through(copy, 2), wait_through(timer, 3),
+        cancel_through(timer, 4));
+    EXPECT_EQUAL(2, find(4, 3)); /* behind its victims */
+    EXPECT_EQUAL(2, done[2].value);
+    EXPECT_EQUAL(ABI_STATUS_INTERRUPTED, raw_status(done[find(1, 3)]));
+    EXPECT_EQUAL(ABI_STATUS_INTERRUPTED, raw_status(done[find(3, 3)]));
+
+    RUN(1, cancel_through(timer, 5));
+    expect(0, 5, ABI_STATUS_NOT_FOUND);
+    RUN(2, cancel_through(copy, 6));
+    expect(0, 2, ABI_STATUS_INTERRUPTED);
+    expect(1, 6, ABI_STATUS_OK);
+    raw_close(copy);
+    raw_close(timer);
+}
+
 static struct abi_submission sleep_within(uint32_t timeout_ms, uint64_t user_data)
 {
     struct abi_submission submission = sleep_on(ABI_SUBMISSION_TIMEOUT, user_data);
@@ -223,4 +258,53 @@ GUEST_TEST(who_never_reads_completions_is_refused)
     EXPECT_EQUAL(1, ABI_ENTER_ACCEPTED(raw_enter(1, ABI_DEADLINE_NEVER)));
     EXPECT_EQUAL(1, raw_reap(done, COMPLETIONS));
     expect(0, 1, ABI_STATUS_OK);
+}
+
+/* ---- priorities ---- */
+
+static int submit_by_priority(uint64_t is_honoured)
+{
+    static const uint16_t priorities[] = {0, 3, ABI_PRIORITY_MAX, 3, 0};
+    static const uint64_t most_urgent_first[] = {2, 1, 3, 0, 4};
+    enum { COUNT = sizeof(priorities) / sizeof(priorities[0]) };
+    struct abi_submission submissions[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        submissions[i] = nop(0, i);
+        submissions[i].priority = priorities[i];
+    }
+    if (raw_publish(submissions, COUNT) != COUNT) return __LINE__;
+    raw_enter(COUNT, ABI_DEADLINE_NEVER);
+    struct abi_completion ended[COUNT];
+    if (raw_reap(ended, COUNT) != COUNT) return __LINE__;
+    for (uint32_t i = 0; i < COUNT; i++)
+        if (ended[i].user_data != (is_honoured ? most_urgent_first[i] : i)) return __LINE__;
+    return 0;
+}
+
+static size_result submit_on_ring(uint32_t ring_flags)
+{
+    running_thread_result started =
+        peal_thread_create_with(submit_by_priority, (ring_flags & ABI_RING_PRIORITIES) != 0,
+                                &(struct peal_thread_options){.ring_flags = ring_flags});
+    TRY_AS(size_result, started.status);
+    running_thread thread = TAKE(started.value);
+    return peal_thread_join(&thread);
+}
+
+GUEST_TEST_SETUP
+{
+    ignore_status(submit_on_ring(0).status); /* the library keeps the stack */
+}
+
+GUEST_TEST(a_ring_made_for_it_accepts_the_most_urgent_first)
+{
+    EXPECT_EQUAL(0, submit_on_ring(0).value);
+    size_result ended = submit_on_ring(ABI_RING_PRIORITIES);
+    EXPECT_STATUS(OK, ended.status);
+    EXPECT_EQUAL(0, ended.value);
+
+    struct abi_submission beyond = nop(0, 9);
+    beyond.priority = ABI_PRIORITY_MAX + 1;
+    RUN(1, beyond);
+    expect(0, 9, ABI_STATUS_INVALID_ARGUMENT);
 }

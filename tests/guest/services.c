@@ -6,6 +6,7 @@
  * while the server receives and answers with calls of its own.
  */
 #include "peal/bytes.h"
+#include "peal/channel.h"
 #include "peal/clock.h"
 #include "peal/memory.h"
 #include "peal/pool.h"
@@ -28,6 +29,7 @@ static uint32_t part_serves(void);
 static uint32_t part_explores(void);
 static uint32_t part_mints(void);
 static uint32_t part_asks(void);
+static uint32_t part_deputises(void);
 
 GUEST_TEST_SETUP
 {
@@ -35,6 +37,7 @@ GUEST_TEST_SETUP
     if (child_plays(TEXT("mints"))) peal_exit((int)part_mints());
     if (child_plays(TEXT("explores"))) peal_exit((int)part_explores());
     if (child_plays(TEXT("asks"))) peal_exit((int)part_asks());
+    if (child_plays(TEXT("deputises"))) peal_exit((int)part_deputises());
     scratch = raw_scratch_make(SCRATCH_BYTES);
     guest_test_need_grants();
 }
@@ -494,6 +497,46 @@ static process_handle start_client(const file_handle *file)
                                          &(struct peal_spawn){.grants = grants, .grants_count = 1});
     EXPECT_STATUS(OK, started.status);
     return started.value;
+}
+
+/* In a child: answers a request that is passed on to it. */
+static uint32_t part_deputises(void)
+{
+    OWNED(channel_message) message = {0};
+    CHILD_CHECK(is_ok(peal_channel_receive(peal_granted_channel(TEXT("channel")), &message)));
+    request_handle request = channel_message_take_request(&message, 0);
+    CHILD_CHECK(!request_is_nil(request_borrow(&request)));
+    static char words[] = "from afar";
+    answer reply = answer_bytes((view){words, 9});
+    return is_ok(peal_reply(TAKE(request), &reply)) ? 0 : __LINE__;
+}
+
+GUEST_TEST(a_request_may_be_answered_by_whom_it_was_passed_on_to)
+{
+    OWNED(service_handle) service = make_service();
+    {
+        OWNED(file_handle) file = mint_file(&service, RIGHTS_READ, 8);
+        OWNED(channel_pair) pair = {0};
+        EXPECT_STATUS(OK, peal_channel_create(&pair, 0));
+        struct peal_grant grants[] = {
+            PEAL_GRANT("channel", channel_borrow(&pair.ends[1]), ABI_RIGHTS_ALL)};
+        process_result started = child_start(
+            PROGRAM, TEXT("deputises"), &(struct peal_spawn){.grants = grants, .grants_count = 1});
+        EXPECT_STATUS(OK, started.status);
+        OWNED(process_handle) deputy = TAKE(started.value);
+        ask(reading(file.raw, 64));
+        struct question question = receive(&service);
+        struct peal_parcel passed_on = PEAL_MOVE(&question.request, ABI_RIGHTS_ALL);
+        EXPECT_STATUS(
+            OK, peal_channel_send_with(channel_borrow(&pair.ends[0]), (view){0}, &passed_on, 1));
+        struct abi_completion completion = wait_for_answer();
+        EXPECT(raw_is_ok(completion) && completion.value == 9);
+        EXPECT(memcmp(scratch.bytes, "from afar", 9) == 0);
+        struct abi_exit how;
+        EXPECT_STATUS(OK, peal_process_wait(process_borrow(&deputy), ABI_DEADLINE_NEVER, &how));
+        EXPECT_EQUAL(0, how.code);
+    }
+    expect_closed(&service, 8);
 }
 
 GUEST_TEST(a_client_that_ends_takes_back_what_it_lent)
