@@ -45,7 +45,7 @@ static bool op_may_stop(uint8_t op)
     case ABI_OP_BUFFER_CREATE / 16:
         return false;
     default:
-        return op != ABI_OP_ADDRESS_WAKE && op != ABI_OP_PROCESS_KILL && op != OP_REQUEST_REPLY;
+        return op != ABI_OP_ADDRESS_WAKE && op != ABI_OP_PROCESS_KILL && op != ABI_OP_REQUEST_REPLY;
     }
 }
 

@@ -4,9 +4,6 @@
 #include "peal/call.h"
 #include "peal/task_scheduler.h"
 
-/* Until the operation table has it. */
-#define OP_REQUEST_REPLY 147u
-
 /* The calling thread's scheduler, made ready at its first use. */
 struct task_scheduler *task_scheduler_self(void);
 /* The thread ends: gives back what its scheduler keeps. */
