@@ -28,7 +28,25 @@ static_assert(sizeof(struct abi_op_info) == 56, "ABI");
 #define ABI_NAME_BYTES_MAX      765u /* 255 UTF-16 units, three UTF-8 bytes each */
 #define ABI_OPEN_MUST_BE_FILE   1u   /* NOT_FOUND when the path names a directory */
 #define ABI_OPEN_MUST_BE_FOLDER 2u   /* NOT_FOUND when it names a file */
-#define ABI_OPEN_FLAGS_KNOWN    3u
+#define ABI_OPEN_MUST_EXIST     4u   /* NOT_FOUND instead of making a file */
+#define ABI_OPEN_FLAGS_KNOWN    7u
+
+/* CREATE */
+#define ABI_CREATE_FOLDER      1u /* a directory; else a file */
+#define ABI_CREATE_FLAGS_KNOWN 1u
+
+/* DELETE */
+#define ABI_DELETE_MUST_BE_FILE   1u /* NOT_FOUND when it is a directory */
+#define ABI_DELETE_MUST_BE_FOLDER 2u
+#define ABI_DELETE_FLAGS_KNOWN    3u
+
+/*
+ * RENAME: the span holds the old path and right behind it the new one; ARG1 is the bytes of the old
+ * one. ARG0 is a handle to the directory that the new path starts from, with RIGHT_CREATE, or 0 for
+ * the same one.
+ */
+#define ABI_RENAME_KEEP        1u /* ALREADY_EXISTS instead of replacing */
+#define ABI_RENAME_FLAGS_KNOWN 1u
 
 /* CANCEL, CANCEL_HANDLE */
 #define ABI_CANCEL_ALL         1u /* every match; otherwise the one accepted first */
@@ -36,7 +54,21 @@ static_assert(sizeof(struct abi_op_info) == 56, "ABI");
 
 /* READ */
 #define ABI_READ_DO_NOT_WAIT 1u /* console: WOULD_BLOCK when nothing has been typed */
-#define ABI_READ_FLAGS_KNOWN 1u
+/*
+ * Files and block devices: straight between the device and the span, past the page cache. Offset,
+ * length and place in the buffer are multiples of the device's sector size; coherent with cached
+ * access. Files: nothing behind the end is read or written; what is short ends there.
+ */
+#define ABI_IO_DIRECT        2u
+#define ABI_READ_FLAGS_KNOWN 3u
+
+/* WRITE */
+#define ABI_WRITE_APPEND 4u /* files: at the end, wherever that is then; OFFSET must be _CURRENT \
+                             */
+#define ABI_WRITE_FLAGS_KNOWN (ABI_IO_DIRECT | ABI_WRITE_APPEND)
+
+/* Files end here; writes beyond answer OUT_OF_RANGE. A file system may say less. */
+#define ABI_FILE_BYTES_MAX (1ull << 48)
 
 /* SEEK: where ARG0 counts from */
 #define ABI_SEEK_SET         0u
@@ -73,9 +105,25 @@ struct abi_stat_file {
     uint64_t position_bytes;
     uint64_t modified_ns; /* real time; 0 when unknown */
     uint64_t created_ns;
-    uint64_t volume;     /* number of the volume */
-    uint32_t attributes; /* ABI_ATTRIBUTE_... */
+    uint64_t volume;             /* number of the volume */
+    uint32_t attributes;         /* ABI_ATTRIBUTE_... */
+    uint32_t volume_flags;       /* ABI_VOLUME_... */
+    uint64_t volume_total_bytes; /* of its data area; 0: not a volume with room */
+    uint64_t volume_free_bytes;
+    uint32_t cluster_bytes; /* files take room in multiples of this */
     uint32_t reserved;
+    uint8_t device[24]; /* name of the block device, padded with zeros */
+};
+struct abi_stat_block {
+    uint64_t sector_count;
+    uint32_t sector_bytes;
+    uint32_t flags; /* ABI_VOLUME_READ_ONLY */
+    uint64_t reads; /* requests so far */
+    uint64_t writes;
+    uint64_t flushes;
+    uint64_t read_bytes;
+    uint64_t written_bytes;
+    uint64_t errors;
 };
 struct abi_stat_buffer {
     uint64_t committed_bytes; /* pages that exist */
@@ -118,6 +166,7 @@ struct abi_stat {
     uint64_t object_id;  /* the same for all handles to one object; never reused */
     union {
         struct abi_stat_file file; /* also for directories */
+        struct abi_stat_block block;
         struct abi_stat_buffer buffer;
         struct abi_stat_process process;
         struct abi_stat_system system;
@@ -131,6 +180,9 @@ static_assert(offsetof(struct abi_stat, file) == ABI_STAT_COMMON_BYTES, "ABI");
 #define ABI_ATTRIBUTE_READ_ONLY 1u
 #define ABI_ATTRIBUTE_HIDDEN    2u
 #define ABI_ATTRIBUTE_SYSTEM    4u
+
+#define ABI_VOLUME_READ_ONLY 1u /* nothing can be written there */
+#define ABI_VOLUME_DAMAGED   2u /* and that because what is on it makes no sense */
 
 #define ABI_PROCESS_RUNNING 1u
 #define ABI_PROCESS_ENDING  2u

@@ -1,6 +1,6 @@
 /*
- * FAT32: what is on the disk, and nothing about who asks. Pure logic over a function that reads
- * sectors, so that the same code runs in the kernel, in tests and in the fuzzer.
+ * FAT32: what is on the disk, and nothing about who asks. Pure logic over functions that read,
+ * write and flush sectors, so that the same code runs in the kernel, in tests and in the fuzzer.
  *
  *     volume     the checked boot sector and a few cached blocks of table and directories
  *     map        one chain of clusters, checked from end to end once, then found in O(log n)
@@ -12,8 +12,7 @@
  * could tell whose they are.
  *
  * All disk access goes through blocks that the volume caches, data excepted, for which fat32_locate
- * tells the sectors; entries and maps remember where they came from. That is what writing needs
- * too.
+ * tells the sectors; entries and maps remember where they came from, for writing.
  *
  * Context: task; whatever reads sectors may sleep. Locking: the caller excludes two calls for one
  * volume at a time.
@@ -27,19 +26,64 @@ struct fat32_device {
     void *context;
     uint32_t sector_bytes; /* 512..4096, a power of two */
     uint64_t sector_count;
+    bool is_read_only;
     /* Reads into heap memory. IO_ERROR, TIMED_OUT, OUT_OF_MEMORY */
     status (*read)(void *context, uint64_t first_sector, uint32_t sector_count, void *to);
+    /* Writes from heap memory; durable after the next flush. IO_ERROR, TIMED_OUT */
+    status (*write)(void *context, uint64_t first_sector, uint32_t sector_count, const void *from);
+    /* Everything written before is on the medium when it returns. IO_ERROR, TIMED_OUT */
+    status (*flush)(void *context);
 };
 
 #define FAT32_BLOCK_BYTES 4096u
-#define FAT32_BLOCKS      16u
+#define FAT32_BLOCKS      256u
+
+/*
+ * ---- Order: what keeps the volume sound whenever the power fails ----
+ *
+ * Changes are made in cached blocks and reach the medium in *checkpoints*, sector by sector; a
+ * sector is written whole or not at all, and between two flushes in any order. A checkpoint is:
+ *
+ *     0  once after the volume was clean: mark it in use (dirty bits, FSInfo counts unknown)
+ *     1  sectors of the table: chains that have grown. All tables, if mirrored
+ *        flush (only when 1 wrote anything, or data or new directory clusters were written before)
+ *     2  sectors of directories
+ *        flush: what was synced is durable here
+ *     3  sectors of the table again: what was given up is marked free, and may then be used again
+ *
+ * For this to hold in every subset of writes between two flushes:
+ *   - a file's contents are written before its entry tells their size (fat32_mount.c does that);
+ *   - a cluster that becomes part of a directory is written, with zeros or "." and "..", before
+ *     anything refers to it (fat32_cluster_initialise);
+ *   - given-up clusters keep their table entries until step 3, and are not used before: `pending`;
+ *   - an entry set (long parts and short entry) lies inside one sector whenever it has up to 16
+ *     entries, so that it appears and disappears at once;
+ *   - an entry never moves between sectors, except through fat32_journal_run(): that begins with a
+ *     checkpoint, writes the sectors to be replaced into the journal, flushes, replaces them in the
+ *     order given with a flush after each, and ends the journal. fat32_recover() finishes what it
+ *     finds there. The journal lies in reserved sectors behind the boot sector's backup that are
+ * all zero (or hold a journal); a volume without room for it does the same without the journal. The
+ * order is: first take the old entry away, then add the new one. So a power cut leaves lost
+ * clusters at worst, for those who do not know of the journal.
+ *
+ * Chains longer than their file's size, and two tables of which one is a little older, are what a
+ * cut can leave besides lost clusters; both tables are sound by themselves.
+ */
 
 /* A piece of table or directory in memory. */
 struct fat32_block {
     uint64_t number;  /* counted in blocks from the volume's start; UINT64_MAX: nothing valid */
     uint64_t used_at; /* for finding the one not used for longest */
     uint8_t *bytes;   /* owned; nullptr until first needed */
+    uint8_t dirty;    /* bit per 512 bytes that must be written: only whole sectors */
 };
+
+/* Clusters that will be free after the next checkpoint. */
+struct fat32_pending {
+    uint32_t keep;  /* the cluster that ends its chain from now on; 0: none, the whole chain goes */
+    uint32_t first; /* the first to be freed; its chain still stands in the table */
+};
+#define FAT32_PENDING_MAX 256u
 
 struct fat32_volume {
     struct fat32_device device;
@@ -52,16 +96,74 @@ struct fat32_volume {
     uint64_t clock; /* counts uses of blocks */
     struct fat32_block blocks[FAT32_BLOCKS];
     struct fat32_long_name long_name; /* scratch, while a directory is read */
+    /* Why nothing may be written, in words for people; empty: writing is possible. Becomes true at
+     * the latest when damage is met that writing would make worse. */
+    text read_only_reason;
+    /* What writing needs besides: the members of fat32_write.c (struct fat32_writing), owned;
+     * nullptr until fat32_recover(). */
+    struct fat32_writing *writing;
 };
 
 /*
- * Checks the boot sector and fills *out_volume, to be ended with fat32_close.
+ * Checks the boot sector and fills *out_volume, to be ended with fat32_close. Writes nothing.
  *   NOT_FOUND      no FAT32 volume that can be used; *out_reason says why, in words for people
  *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
  */
 status fat32_open(const struct fat32_device *device, struct fat32_volume *out_volume,
                   text *out_reason);
+/* Forgets what was not written: a checkpoint comes before. */
 void fat32_close(struct fat32_volume *volume);
+
+/* ---- before the first change: fat32_recover.c, fat32_check.c ---- */
+
+/* What fat32_recover found and did. */
+struct fat32_report {
+    bool was_dirty; /* not unmounted in order the last time */
+    bool journal_replayed;
+    uint32_t clusters_freed; /* lost ones, and such behind a file's end */
+    uint32_t chains_cut;     /* files longer on the disk than they say */
+    text damage; /* what was wrong beyond that, in words; then the volume stays read-only */
+    uint32_t damage_cluster; /* where, if it is about one */
+};
+/*
+ * Makes a volume ready for writing: finishes a journal; checks and repairs what was left in use
+ * (fat32_check); counts free clusters. A volume that is read-only for the device, or damaged, gets
+ * read_only_reason and can still be read.
+ *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY   also then it can be read only
+ */
+status fat32_recover(struct fat32_volume *volume, struct fat32_report *out_report);
+/*
+ * Walks everything reachable, with one bit for each cluster; looks for clusters in two chains,
+ * chains that leave the volume, loop or run into free clusters, files without enough clusters,
+ * directories that are not where they say, tables that differ. With `repair`, what a power cut can
+ * leave is put right (lost clusters, chains too long, tables that differ, parts of names without an
+ * entry); anything else is damage and nothing is changed for it. Recursion-free; the depth of
+ * directories is bounded by memory only.
+ */
+status fat32_check(struct fat32_volume *volume, bool repair, struct fat32_report *out_report);
+
+/* ---- writing: fat32_write.c ---- */
+
+/* Free clusters that are not promised to anybody. No wait; any context (atomic). */
+uint32_t fat32_free_clusters(const struct fat32_volume *volume);
+
+/* Everything changed so far is durable when it returns, in the order above. IO_ERROR, TIMED_OUT:
+ * what was not written stays changed, and the next checkpoint tries again. */
+status fat32_checkpoint(struct fat32_volume *volume);
+/* True when a checkpoint would write anything. */
+bool fat32_is_changed(const struct fat32_volume *volume);
+/* A checkpoint, then counts into FSInfo and the marks that it is clean. Later changes unmark it. */
+status fat32_mark_clean(struct fat32_volume *volume);
+
+/* One sector of directories as it is to be; `offset_bytes` on the volume, a multiple of the
+ * device's sector size. */
+struct fat32_sector_change {
+    uint64_t offset_bytes;
+    const uint8_t *bytes;
+};
+#define FAT32_JOURNAL_SECTORS_MAX 8u
+status fat32_journal_run(struct fat32_volume *volume, const struct fat32_sector_change *changes,
+                         uint32_t count);
 
 /* ---- chains ---- */
 
@@ -84,8 +186,14 @@ struct fat32_map {
     uint32_t run_capacity;
     uint32_t spacing;       /* file clusters between the starts of kept runs, at least */
     uint32_t cluster_count; /* of the chain, up to its end or its damage */
+    uint32_t last_cluster;  /* 0: the chain is empty */
     bool is_damaged;        /* the chain ends in something that is no cluster, or never */
 };
+/* Where the chain begins; 0: nowhere. */
+static inline uint32_t fat32_map_first(const struct fat32_map *map)
+{
+    return map->cluster_count == 0 ? 0 : map->runs[0].cluster;
+}
 
 /*
  * Follows the chain to its end. An empty chain (first cluster 0) has no clusters. One that leaves
@@ -97,6 +205,23 @@ struct fat32_map {
 status fat32_map_load(struct fat32_volume *volume, uint32_t first_cluster,
                       struct fat32_map *out_map);
 void fat32_map_drop(struct fat32_map *map);
+
+/*
+ * Makes the chain `cluster_count` long, or leaves it as it was. New clusters follow the last one if
+ * they can, else they begin the longest free stretch nearby that is large enough, else several. The
+ * new clusters' contents are whatever was there before. A chain with a pending cut makes a
+ * checkpoint first; so does a volume whose only free clusters are pending. NO_SPACE not so many are
+ * free PERMISSION_DENIED                 the volume is read-only IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
+ */
+status fat32_chain_extend(struct fat32_volume *volume, struct fat32_map *map,
+                          uint32_t cluster_count);
+/* Makes the chain at most `cluster_count` long; what is cut off is free after the next checkpoint.
+ * The directory entry must say so by then. Statuses as above, without NO_SPACE. */
+status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint32_t cluster_count);
+/* Writes one cluster of a directory that nothing refers to yet: `head` (up to one sector), then
+ * zeros. IO_ERROR, TIMED_OUT, OUT_OF_MEMORY */
+status fat32_cluster_initialise(struct fat32_volume *volume, uint32_t cluster, const uint8_t *head,
+                                uint32_t head_bytes);
 
 /* Sectors of the device that hold bytes of a file. */
 struct fat32_extent {
@@ -153,3 +278,42 @@ status fat32_directory_find(struct fat32_volume *volume, const struct fat32_map 
  */
 status fat32_directory_check(struct fat32_volume *volume, const struct fat32_map *map,
                              uint32_t own_cluster, uint32_t parent_cluster);
+
+/* ---- changing directories: fat32_edit.c ---- */
+
+/* Names: see fat32_name.h for which are refused. Timestamps are stored to 2 s, creation to 10 ms.
+ */
+struct fat32_new_entry {
+    text name; /* UTF-8 */
+    bool is_directory;
+    uint64_t created_ns; /* since 1970, both times */
+};
+/*
+ * Adds an empty file, or a directory with its first cluster, "." and "..". `parent_cluster` is the
+ * directory's own first cluster. The directory grows when it has no room. The short name is free of
+ * collisions.
+ *   ALREADY_EXISTS      the name, long or short, is taken (ignoring case)
+ *   INVALID_ARGUMENT    FAT cannot hold the name
+ *   NO_SPACE            the volume is full, or the directory has 65,536 entries, the most there may
+ * be PERMISSION_DENIED   the volume is read-only IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
+ */
+status fat32_entry_create(struct fat32_volume *volume, struct fat32_map *directory,
+                          uint32_t parent_cluster, const struct fat32_new_entry *what,
+                          struct fat32_entry *out_entry);
+/* Takes the entry away; its chain is the caller's to cut. IO_ERROR, ... */
+status fat32_entry_remove(struct fat32_volume *volume, struct fat32_map *directory,
+                          const struct fat32_entry *entry);
+/* Writes size, first cluster, times and attributes of the entry to where it lies. */
+status fat32_entry_update(struct fat32_volume *volume, const struct fat32_entry *entry);
+/*
+ * Moves an entry to another name, in the same or another directory. `replaced`, if not nullptr, is
+ * the entry that has that name in `to`: it keeps its name and gets the contents; its own chain is
+ * then the caller's to cut. A directory's ".." follows. *out_entry is the entry as it is now.
+ * Atomic for whoever mounts the volume with fat32_recover. Statuses as for create.
+ */
+status fat32_entry_rename(struct fat32_volume *volume, struct fat32_map *from,
+                          const struct fat32_entry *entry, struct fat32_map *to,
+                          uint32_t to_cluster, text name, const struct fat32_entry *replaced,
+                          struct fat32_entry *out_entry);
+/* OK, NOT_EMPTY, IO_ERROR, ... */
+status fat32_directory_check_empty(struct fat32_volume *volume, const struct fat32_map *map);

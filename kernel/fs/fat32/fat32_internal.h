@@ -10,6 +10,14 @@ RESULT_TYPE(fat32_bytes_result, uint8_t *);
  */
 fat32_bytes_result fat32_volume_bytes(struct fat32_volume *volume, uint64_t offset_bytes);
 
+/*
+ * The same, of a directory, to be changed at once: the whole sector that holds the offset is
+ * written at the next checkpoint. PERMISSION_DENIED when the volume is read-only.
+ */
+fat32_bytes_result fat32_volume_change(struct fat32_volume *volume, uint64_t offset_bytes);
+/* Damage was met that writing could make worse: nothing is written from now on. */
+void fat32_volume_protect(struct fat32_volume *volume, text reason);
+
 /* True for the number of a cluster that exists; says nothing about whether it is in use. */
 bool fat32_is_cluster(const struct fat32_volume *volume, uint32_t cluster);
 /* Where it starts, in bytes from the volume's start. */

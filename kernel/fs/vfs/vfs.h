@@ -32,6 +32,16 @@ object_result vfs_open(struct object *directory, text path);
 /* No wait: as vfs_open when every name on the way is in the name cache; else WOULD_BLOCK. */
 object_result vfs_open_cached(struct object *directory, text path);
 
+/*
+ * Names changed. The path's last name is the one that is made, taken away or moved; those before it
+ * are walked as vfs_open does. Sleep. Statuses of the vnode's operations, besides vfs_open's.
+ * vfs_rename: PERMISSION_DENIED between volumes (the caller copies).
+ */
+object_result vfs_create(struct object *directory, text path, enum abi_kind kind);
+status vfs_remove(struct object *directory, text path, enum abi_kind kind);
+status vfs_rename(struct object *from, text path, struct object *to, text new_path, bool keep);
+status vfs_set_modified(struct object *file_or_directory, uint64_t modified_ns);
+
 /* A directory object for the root of a volume, or of the synthetic root. */
 object_result vfs_open_vnode(struct vnode *vnode);
 struct vnode *vfs_vnode(struct object *file_or_directory);
@@ -46,6 +56,45 @@ struct vnode *vfs_vnode(struct object *file_or_directory);
  */
 size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to);
 size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to);
+/*
+ * Copies bytes from a buffer into the file, which grows as needed. Answers how many: all, unless
+ * room or memory ran out on the way. offset ABI_OFFSET_CURRENT writes at the position and moves it;
+ * with `append` the bytes go to the end, wherever that is when they get there, and the position
+ * behind them. Two writers at once: each page has the bytes of one or the other. A gap between the
+ * end and the offset reads as zeros, and takes room.
+ *   NO_SPACE, OUT_OF_RANGE (the file would be too large), PERMISSION_DENIED (read-only volume)
+ *   IO_ERROR, OUT_OF_MEMORY, INTERRUPTED
+ *   WOULD_BLOCK   (cached, no wait) begin again with vfs_write; nothing was changed
+ */
+size_result vfs_write_cached(struct object *file, uint64_t offset, bool append,
+                             const buffer_pin *from);
+size_result vfs_write(struct object *file, uint64_t offset, bool append, const buffer_pin *from);
+/* Sleeps. NO_SPACE, OUT_OF_RANGE, PERMISSION_DENIED, IO_ERROR */
+size_result vfs_truncate(struct object *file, uint64_t size_bytes);
+/* Sleeps. Of a file: its content and what is needed to reach it; of a directory: the whole volume.
+ * Answers with what write-backs since the last sync failed with, too. */
+status vfs_sync(struct object *file_or_directory);
+/* Sleeps. At the end of a handle that could write: hands over what is dirty, without waiting for
+ * the medium. As vfs_sync answers. vfs_close_needs_wait: whether there is anything to do. */
+bool vfs_close_needs_wait(struct object *file);
+status vfs_close(struct object *file);
+/* Every volume, for power-off: everything durable, every volume marked clean. Sleeps. */
+void vfs_sync_all(void);
+
+/*
+ * Direct transfers. Begin answers where the bytes lie; length is cut to the file and to one extent.
+ * Every OK is followed by vfs_direct_end when the device is done with it.
+ *   INVALID_ARGUMENT    offset or length is no multiple of the device's sectors
+ *   PERMISSION_DENIED   there is no device behind this file, or it is read-only
+ *   NO_SPACE, OUT_OF_RANGE, IO_ERROR
+ *   WOULD_BLOCK         only when !may_wait
+ * A write that ends behind the end makes the file larger first (reserve, allocate, zero), or is cut
+ * to it: the length says.
+ */
+status vfs_direct_begin(struct object *file, uint64_t offset, uint64_t length, bool is_write,
+                        bool may_wait, struct vnode_extent *out_extent);
+void vfs_direct_end(struct object *file);
+
 /* Into kernel memory, for programs' images. Sleeps. Clamped to the file likewise. */
 size_result vfs_read_kernel(struct vnode *vnode, uint64_t offset, void *to, uint64_t length);
 /* No wait. The new position, clamped to the file. INVALID_ARGUMENT for an unknown whence. */
