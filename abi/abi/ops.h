@@ -63,8 +63,9 @@ static_assert(sizeof(struct abi_op_info) == 56, "ABI");
 #define ABI_READ_FLAGS_KNOWN 3u
 
 /* WRITE */
-#define ABI_WRITE_APPEND 4u /* files: at the end, wherever that is then; OFFSET must be _CURRENT \
-                             */
+#define ABI_WRITE_APPEND                                                    \
+    4u /* files: at the end, wherever that is then; OFFSET must be _CURRENT \
+        */
 #define ABI_WRITE_FLAGS_KNOWN (ABI_IO_DIRECT | ABI_WRITE_APPEND)
 
 /* Files end here; writes beyond answer OUT_OF_RANGE. A file system may say less. */
