@@ -55,7 +55,12 @@ struct fat32_device {
  *   - a file's contents are written before its entry tells their size (fat32_mount.c does that);
  *   - a cluster that becomes part of a directory is written, with zeros or "." and "..", before
  *     anything refers to it (fat32_cluster_initialise);
+ *   - a chain that the medium knows is linked to a new cluster only when the new cluster's own
+ *     table entry is durable, or lies in the same sector of the table: else step 1 writes the
+ * sector of the link twice, first as if the chain still ended there, then, after a flush, as it is;
  *   - given-up clusters keep their table entries until step 3, and are not used before: `pending`;
+ *     in step 3 a chain's new end is durable before what lay behind it is marked free, unless both
+ *     lie in one sector; and what was freed is used again only after another flush;
  *   - an entry set (long parts and short entry) lies inside one sector whenever it has up to 16
  *     entries, so that it appears and disappears at once;
  *   - an entry never moves between sectors, except through fat32_journal_run(): that begins with a
@@ -85,11 +90,17 @@ struct fat32_pending {
 };
 #define FAT32_PENDING_MAX 256u
 
+#define FAT32_REASON_BYTES_MAX 192u
+
 struct fat32_volume {
     struct fat32_device device;
     uint64_t total_bytes;
     uint64_t table_start_bytes; /* of the table in use */
-    uint64_t data_start_bytes;  /* of cluster 2 */
+    uint64_t first_table_bytes; /* where table 0 starts */
+    uint64_t table_bytes;       /* the size of each */
+    uint32_t table_count;
+    bool is_mirrored;          /* all tables say the same; otherwise only the one in use is kept */
+    uint64_t data_start_bytes; /* of cluster 2 */
     uint32_t cluster_bytes;
     uint32_t cluster_count;
     uint32_t root_cluster;
@@ -98,7 +109,8 @@ struct fat32_volume {
     struct fat32_long_name long_name; /* scratch, while a directory is read */
     /* Why nothing may be written, in words for people; empty: writing is possible. Becomes true at
      * the latest when damage is met that writing would make worse. */
-    text read_only_reason;
+    text read_only_reason; /* lies in reason_bytes */
+    char reason_bytes[FAT32_REASON_BYTES_MAX];
     /* What writing needs besides: the members of fat32_write.c (struct fat32_writing), owned;
      * nullptr until fat32_recover(). */
     struct fat32_writing *writing;
@@ -122,7 +134,9 @@ struct fat32_report {
     bool journal_replayed;
     uint32_t clusters_freed; /* lost ones, and such behind a file's end */
     uint32_t chains_cut;     /* files longer on the disk than they say */
-    text damage; /* what was wrong beyond that, in words; then the volume stays read-only */
+    /* What was wrong beyond that and where, in words; then the volume stays read-only. Lies in the
+     * volume. */
+    text damage;
     uint32_t damage_cluster; /* where, if it is about one */
 };
 /*

@@ -15,7 +15,8 @@ fat32_bytes_result fat32_volume_bytes(struct fat32_volume *volume, uint64_t offs
  * written at the next checkpoint. PERMISSION_DENIED when the volume is read-only.
  */
 fat32_bytes_result fat32_volume_change(struct fat32_volume *volume, uint64_t offset_bytes);
-/* Damage was met that writing could make worse: nothing is written from now on. */
+/* Damage was met that writing could make worse: nothing is written from now on. The first reason
+ * stays; it is copied. (fat32_recover.c) */
 void fat32_volume_protect(struct fat32_volume *volume, text reason);
 
 /* True for the number of a cluster that exists; says nothing about whether it is in use. */
@@ -24,3 +25,29 @@ bool fat32_is_cluster(const struct fat32_volume *volume, uint32_t cluster);
 uint64_t fat32_cluster_start(const struct fat32_volume *volume, uint32_t cluster);
 /* The table's entry for a cluster that exists: the next one, or a mark. Statuses as above. */
 status fat32_next_cluster(struct fat32_volume *volume, uint32_t cluster, uint32_t *out_next);
+
+/* Sector-wise access beside the cached blocks, which must not hold anything dirty: for what runs
+ * before the first change (journal, repair). Offsets and lengths are multiples of the device's
+ * sector size. IO_ERROR (also past the end), TIMED_OUT */
+status fat32_volume_read(struct fat32_volume *volume, uint64_t offset_bytes, uint32_t length_bytes,
+                         void *to);
+status fat32_volume_write(struct fat32_volume *volume, uint64_t offset_bytes, uint32_t length_bytes,
+                          const void *from);
+status fat32_volume_flush(struct fat32_volume *volume);
+/* Cached blocks that are not dirty are read anew when needed. */
+void fat32_volume_forget(struct fat32_volume *volume);
+
+/* ---- fat32_journal.c, before the first change ---- */
+
+/* Does what a whole journal says, with flushes as in fat32_journal_run, and ends it; a journal that
+ * is not whole is ended. Changes sectors of the medium; cached blocks are forgotten. *out_replayed:
+ * there was a whole one. IO_ERROR, TIMED_OUT, OUT_OF_MEMORY */
+status fat32_journal_replay(struct fat32_volume *volume, bool *out_replayed);
+
+/* ---- fat32_write.c, last step of fat32_recover ---- */
+
+/* Makes writing possible: volume->writing, with this many free clusters, counted. With
+ * `is_marked_in_use` the medium says so already (FAT[1] or the boot sector's flag). OUT_OF_MEMORY
+ */
+status fat32_writing_begin(struct fat32_volume *volume, uint32_t free_clusters,
+                           bool is_marked_in_use);

@@ -51,6 +51,44 @@ fat32_bytes_result fat32_volume_bytes(struct fat32_volume *volume, uint64_t offs
     return (fat32_bytes_result){.value = found->bytes + offset_bytes % FAT32_BLOCK_BYTES};
 }
 
+/* ---- beside the cached blocks ---- */
+
+static bool is_inside(const struct fat32_volume *volume, uint64_t offset_bytes,
+                      uint32_t length_bytes)
+{
+    return span_fits(offset_bytes, length_bytes, volume->total_bytes);
+}
+
+status fat32_volume_read(struct fat32_volume *volume, uint64_t offset_bytes, uint32_t length_bytes,
+                         void *to)
+{
+    if (!is_inside(volume, offset_bytes, length_bytes)) return FAIL(IO_ERROR);
+    uint32_t sector_bytes = volume->device.sector_bytes;
+    return volume->device.read(volume->device.context, offset_bytes / sector_bytes,
+                               length_bytes / sector_bytes, to);
+}
+
+status fat32_volume_write(struct fat32_volume *volume, uint64_t offset_bytes, uint32_t length_bytes,
+                          const void *from)
+{
+    if (!is_inside(volume, offset_bytes, length_bytes)) return FAIL(IO_ERROR);
+    uint32_t sector_bytes = volume->device.sector_bytes;
+    return volume->device.write(volume->device.context, offset_bytes / sector_bytes,
+                                length_bytes / sector_bytes, from);
+}
+
+status fat32_volume_flush(struct fat32_volume *volume)
+{
+    return volume->device.flush(volume->device.context);
+}
+
+void fat32_volume_forget(struct fat32_volume *volume)
+{
+    for (uint32_t i = 0; i < FAT32_BLOCKS; i++) {
+        if (volume->blocks[i].dirty == 0) volume->blocks[i].number = BLOCK_NONE;
+    }
+}
+
 /* ---- the table ---- */
 
 bool fat32_is_cluster(const struct fat32_volume *volume, uint32_t cluster)
@@ -184,6 +222,10 @@ static text layout_problem(const struct boot_sector *boot, const struct fat32_de
     volume->total_bytes = total_bytes;
     volume->table_start_bytes =
         (boot->reserved_sectors + (uint64_t)table * boot->table_sectors) * boot->sector_bytes;
+    volume->first_table_bytes = (uint64_t)boot->reserved_sectors * boot->sector_bytes;
+    volume->table_bytes = (uint64_t)boot->table_sectors * boot->sector_bytes;
+    volume->table_count = boot->table_count;
+    volume->is_mirrored = !(boot->extended_flags & EXTENDED_NOT_MIRRORED);
     volume->data_start_bytes = before_data * boot->sector_bytes;
     volume->cluster_bytes = (uint32_t)cluster_bytes;
     volume->cluster_count = (uint32_t)clusters;
