@@ -45,6 +45,8 @@ struct fat32_device {
  * sector is written whole or not at all, and between two flushes in any order. A checkpoint is:
  *
  *     0  once after the volume was clean: mark it in use (dirty bits, FSInfo counts unknown)
+ *        flush, if fat32_cluster_initialise wrote since the last one: a directory that grows refers
+ *        to its new cluster by the table itself
  *     1  sectors of the table: chains that have grown. All tables, if mirrored
  *        flush (only when 1 wrote anything, or data or new directory clusters were written before)
  *     2  sectors of directories
@@ -236,6 +238,9 @@ status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint3
  * zeros. IO_ERROR, TIMED_OUT, OUT_OF_MEMORY */
 status fat32_cluster_initialise(struct fat32_volume *volume, uint32_t cluster, const uint8_t *head,
                                 uint32_t head_bytes);
+/* Makes a directory's chain one cluster longer, or leaves it as it was. The new cluster is on the
+ * medium, full of zeros, before the table refers to it. Statuses as for fat32_chain_extend. */
+status fat32_directory_extend(struct fat32_volume *volume, struct fat32_map *map);
 
 /* Sectors of the device that hold bytes of a file. */
 struct fat32_extent {
