@@ -9,6 +9,7 @@
 enum lock_rank : uint8_t {
     /* Mutexes: task context, may sleep. */
     LOCK_RANK_IMAGE_CACHE = 15,    /* loaded programs */
+    LOCK_RANK_FILE_SIZE = 18,      /* one file's size, while it changes */
     LOCK_RANK_VNODE = 20,          /* one file's pages being filled, for which it asks its volume */
     LOCK_RANK_VOLUME = 25,         /* one mounted file system */
     LOCK_RANK_ADDRESS_SPACE = 30,  /* one process's mappings */
@@ -28,6 +29,7 @@ enum lock_rank : uint8_t {
     LOCK_RANK_TIMER_OBJECT = 55,     /* one timer that handles name, and who waits for it */
     LOCK_RANK_FILE = 56,             /* a file's position */
     LOCK_RANK_PAGE_CACHE = 58,       /* one file's cached pages */
+    LOCK_RANK_DIRTY_FILES = 59,      /* which files have pages to be written */
     LOCK_RANK_DEVICE = 60,           /* one device's queues */
     LOCK_RANK_BUFFER_POOL = 64,      /* one process's pools: after whatever fills their chunks */
     LOCK_RANK_RECORDERS = 66,        /* whose flight recorders there are */

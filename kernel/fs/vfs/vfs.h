@@ -7,10 +7,10 @@
  * is cached page by page.
  *
  * Context: task; what is marked "no wait" never sleeps, the rest may wait for a disk.
- * Locking: LOCK_RANK_VOLUME (mutex) around a file system's structures, LOCK_RANK_VNODE (mutex)
- * while a page is being filled, LOCK_RANK_PAGE_CACHE and LOCK_RANK_FILE (spin) for look-ups. A
- * position is atomic: a read at it claims its bytes when it is done, and is done again if another
- * was faster.
+ * Locking: LOCK_RANK_VOLUME (mutex) around a file system's structures, LOCK_RANK_FILE_SIZE (mutex)
+ * while a file's size changes, LOCK_RANK_VNODE (mutex) while pages are filled or handed over,
+ * LOCK_RANK_PAGE_CACHE and LOCK_RANK_FILE (spin) for look-ups. A position is atomic: a read at it
+ * claims its bytes when it is done, and is done again if another was faster.
  */
 #pragma once
 #include "base/text.h"
@@ -82,18 +82,20 @@ status vfs_close(struct object *file);
 void vfs_sync_all(void);
 
 /*
- * Direct transfers. Begin answers where the bytes lie; length is cut to the file and to one extent.
- * Every OK is followed by vfs_direct_end when the device is done with it.
- *   INVALID_ARGUMENT    offset or length is no multiple of the device's sectors
+ * Direct transfers: past the cache, and coherent with it. Begin answers where the bytes lie; the
+ * length is cut to the file and to one extent, and is a multiple of the device's sectors. OK with
+ * length 0: nothing here can go directly (the end of the file, or a part of a sector in front of
+ * it), and nothing has begun: copy with vfs_read or vfs_write. Every OK with a length is followed
+ * by vfs_direct_end with the same range, when the device is done with it; end: any context, no
+ * wait. INVALID_ARGUMENT    offset or length is no multiple of the device's sectors
  *   PERMISSION_DENIED   there is no device behind this file, or it is read-only
- *   NO_SPACE, OUT_OF_RANGE, IO_ERROR
+ *   NO_SPACE, OUT_OF_RANGE, IO_ERROR, OUT_OF_MEMORY, INTERRUPTED
  *   WOULD_BLOCK         only when !may_wait
- * A write that ends behind the end makes the file larger first (reserve, allocate, zero), or is cut
- * to it: the length says.
+ * A write that ends behind the end makes the file larger first, with zeros.
  */
 status vfs_direct_begin(struct object *file, uint64_t offset, uint64_t length, bool is_write,
                         bool may_wait, struct vnode_extent *out_extent);
-void vfs_direct_end(struct object *file);
+void vfs_direct_end(struct object *file, uint64_t offset, uint64_t length, bool is_write);
 
 /* Into kernel memory, for programs' images. Sleeps. Clamped to the file likewise. */
 size_result vfs_read_kernel(struct vnode *vnode, uint64_t offset, void *to, uint64_t length);

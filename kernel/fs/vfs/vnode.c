@@ -11,6 +11,7 @@ void vnode_init(struct vnode *vnode, const struct vnode_operations *operations, 
     vnode->operations = operations;
     vnode->kind = kind;
     vnode->references = 1;
+    mutex_init(&vnode->write_lock, LOCK_RANK_FILE_SIZE);
     mutex_init(&vnode->fill_lock, LOCK_RANK_VNODE);
 }
 

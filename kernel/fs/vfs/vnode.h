@@ -47,8 +47,8 @@ struct vnode_operations {
      * IO_ERROR */
     status (*enumerate)(struct vnode *directory, uint64_t cookie, directory_visitor *visit,
                         void *context);
-    /* Fills `count` frames with the content of consecutive pages; what lies past the end reads as
-     * zeros. IO_ERROR */
+    /* Fills `count` frames with the content of consecutive pages; what lies past the end, or past
+     * what write_pages has ever been given, reads as zeros. fill_lock is held. IO_ERROR */
     status (*read_pages)(struct vnode *file, uint64_t first_page, uint32_t count,
                          const physical_address *frames);
 
@@ -74,6 +74,9 @@ struct vnode_operations {
     /* All of the volume's metadata, and with it what write_pages wrote, is durable when it returns.
      * Nothing of the vnode is locked. IO_ERROR, TIMED_OUT */
     status (*sync)(struct vnode *any);
+    /* As `sync`, and then the volume says of itself that it was unmounted in order; later changes
+     * take that back. For the end of the machine. */
+    status (*mark_clean)(struct vnode *any);
     /* Where the bytes from `offset` on lie, as far as they are contiguous and on the disk.
      * WOULD_BLOCK when !may_wait and it is not known without reading. IO_ERROR, NOT_FOUND (not
      * allocated yet) */
@@ -122,17 +125,18 @@ struct vnode {
     enum abi_kind kind; /* file or directory, or what `open` makes */
 
     _Atomic uint32_t references;
-    _Atomic uint64_t size_bytes;
+    _Atomic uint64_t size_bytes;  /* files: changed by the page cache, under write_lock */
     _Atomic uint64_t version;     /* changes with the content */
     _Atomic uint64_t modified_ns; /* real time */
     uint64_t created_ns;
     uint32_t attributes;               /* ABI_ATTRIBUTE_... */
     _Atomic bool is_removed;           /* no name leads to it any more: nothing need be written */
-    _Atomic uint32_t write_error;      /* enum status_code of a write-back that nobody was told
-                                        * of; the next sync or close takes it */
+    _Atomic uint32_t write_error;      /* how the last write-back that failed did, and which of all
+                                        * those it was: vfs_file.c, "errors" */
     _Atomic uint32_t direct_transfers; /* under way; truncation waits for 0 */
 
-    mutex fill_lock;                    /* LOCK_RANK_VNODE: one filler at a time */
+    mutex write_lock; /* LOCK_RANK_FILE_SIZE: whoever changes the size or writes at a position */
+    mutex fill_lock;  /* LOCK_RANK_VNODE: one fills or hands over at a time */
     _Atomic(struct page_cache *) pages; /* the vfs's; nullptr until the first read */
 };
 
