@@ -3,11 +3,11 @@ USER_FLAGS += -Xclang -fstack-clash-protection -fstack-protector-strong \
 
 USER_LIBRARY_SOURCES += user/peal/history.c \
     user/peal/bytes.c user/peal/calendar.c user/peal/channel.c user/peal/clock.c user/peal/file.c user/peal/format.c \
-    user/peal/handle.c user/peal/heap.c user/peal/heap_arena.c user/peal/memory.c \
-    user/peal/mutex.c user/peal/names.c user/peal/output.c user/peal/path.c user/peal/pool.c user/peal/process.c \
+    user/peal/handle.c user/peal/heap.c user/peal/heap_arena.c user/peal/input.c user/peal/memory.c \
+    user/peal/mutex.c user/peal/names.c user/peal/options.c user/peal/output.c user/peal/path.c user/peal/pool.c user/peal/process.c \
     user/peal/region_table.c user/peal/ring.c user/peal/spawn_block.c user/peal/start.c \
     user/peal/status.c user/peal/system.c user/peal/text.c user/peal/thread.c user/peal/timer.c \
-    user/peal/trace.c user/peal/usage.c
+    user/peal/trace.c user/peal/tree_walk.c user/peal/usage.c
 
 # What is pure runs as an ordinary process, too; bytes.c does not, since the sanitizers bring theirs.
 USER_HOST_SOURCES += \
@@ -31,3 +31,6 @@ USER_HOST_SOURCES += user/peal/deadline_queue.c user/peal/scope_tree.c
 USER_HOST_TESTS += user/peal/deadline_queue_test.c user/peal/scope_tree_test.c
 
 USER_LIBRARY_SOURCES += user/peal/service.c
+
+USER_HOST_SOURCES += user/programs/grep/pattern.c
+USER_HOST_TESTS += user/programs/grep/pattern_test.c
