@@ -84,3 +84,42 @@ def test_help_and_mistakes_are_answered_at_once():
     assert "needs a value" in run("run", "--memory").stderr
     assert "cannot read the disk" in run("run", "--disk", "/nowhere").stderr
     assert "no stage" in run("test", "nonsense").stderr
+
+
+def peal(*words):
+    return subprocess.run([ROOT / "peal", *words], cwd=ROOT, capture_output=True, text=True, timeout=HANG_SECONDS,
+                          env={**os.environ, "BUILD": str(BUILD)})
+
+
+def test_files_are_put_on_the_disk_and_got_back(tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "Grüße.txt").write_text("äöü\n" * 1000)
+    (tmp_path / "plain.txt").write_text("plain\n")
+    put = peal("put", str(folder), str(tmp_path / "plain.txt"), "/disk0/documents")
+    assert put.returncode == 0, put.stderr
+    back = tmp_path / "back"
+    back.mkdir()
+    got = peal("get", "/disk0/documents/a folder", "/disk0/documents/plain.txt", str(back))
+    assert got.returncode == 0, got.stderr
+    assert (back / "a folder" / "Grüße.txt").read_text() == "äöü\n" * 1000
+    assert (back / "plain.txt").read_text() == "plain\n"
+
+
+def test_a_disk_in_use_is_neither_written_nor_read_from_outside():
+    peal("put", "README.md")
+    with Terminal("./peal", "run", "--no-display") as terminal:
+        terminal.expect(r"peal:/\$ ")
+        for words in (("put", "README.md"), ("get", "/disk0/README.TXT")):
+            refused = peal(*words)
+            assert refused.returncode != 0 and "in use" in refused.stderr
+        terminal.type("poweroff\r")
+        terminal.process.wait(HANG_SECONDS)
+
+
+def test_what_cannot_be_copied_is_said():
+    assert "say what" in peal("put").stderr
+    assert "say what" in peal("put", "/disk0/documents").stderr
+    assert "begins with /disk0" in peal("get", "README.TXT").stderr
+    missing = peal("get", "/disk0/nothing of that name")
+    assert missing.returncode != 0 and "not everything was copied" in missing.stderr
