@@ -1,6 +1,7 @@
 /* Names and times of directory entries. Specification 1.03, the headings quoted. */
 #include "fs/fat32/fat32_name.h"
 #include "base/bytes.h"
+#include "base/checked.h"
 #include "base/container.h"
 #include "fs/fat32/fat32_format.h"
 
@@ -72,6 +73,22 @@ static uint32_t utf16_to_utf8(const uint16_t *units, uint32_t count, char *to)
     return length;
 }
 
+static uint32_t utf16_length(uint32_t character)
+{
+    return character < 0x10000 ? 1 : 2;
+}
+
+/* Appends one character, utf16_length() units; answers the new count. */
+static uint32_t append_utf16(uint16_t *to, uint32_t count, uint32_t character)
+{
+    if (utf16_length(character) == 2) {
+        to[count++] = (uint16_t)(0xd800 | (character - 0x10000) >> 10);
+        character = 0xdc00 | (character & 0x3ff);
+    }
+    to[count++] = (uint16_t)character;
+    return count;
+}
+
 /* ---- long names: "FAT Long Directory Entries" ---- */
 
 void fat32_long_name_reset(struct fat32_long_name *name)
@@ -80,12 +97,12 @@ void fat32_long_name_reset(struct fat32_long_name *name)
     name->parts_missing = 0;
 }
 
-/* The thirteen units lie in three places of the entry. */
-static uint16_t part_unit(const uint8_t *part, uint32_t index)
+/* The thirteen units lie in three places of the entry: 5, 6 and 2, little-endian like this CPU. */
+static void part_load(const uint8_t *part, uint16_t units[13])
 {
-    if (index < 5) return load_le16(part + 1 + 2 * index);
-    if (index < 11) return load_le16(part + 14 + 2 * (index - 5));
-    return load_le16(part + 28 + 2 * (index - 11));
+    bytes_copy(units, part + 1, 10);
+    bytes_copy(units + 5, part + 14, 12);
+    bytes_copy(units + 11, part + 28, 4);
 }
 
 void fat32_long_name_add(struct fat32_long_name *name, const uint8_t *part)
@@ -101,8 +118,7 @@ void fat32_long_name_add(struct fat32_long_name *name, const uint8_t *part)
         fat32_long_name_reset(name);
         return;
     }
-    for (uint32_t i = 0; i < LONG_UNITS_PER_PART; i++)
-        name->units[(number - 1) * LONG_UNITS_PER_PART + i] = part_unit(part, i);
+    part_load(part, name->units + (size_t)(number - 1) * LONG_UNITS_PER_PART);
     name->parts_missing = (uint8_t)(number - 1);
 }
 
@@ -114,8 +130,8 @@ uint8_t fat32_short_name_checksum(const uint8_t *short_entry)
     return sum;
 }
 
-uint32_t fat32_long_name_finish(const struct fat32_long_name *name, const uint8_t *short_entry,
-                                char to[FAT32_NAME_BYTES_MAX])
+/* Units of the name, if all parts are there and belong to this short entry; else 0. */
+static uint32_t long_name_units(const struct fat32_long_name *name, const uint8_t *short_entry)
 {
     if (name->unit_count == 0 || name->parts_missing != 0) return 0;
     if (name->checksum != fat32_short_name_checksum(short_entry)) return 0;
@@ -123,7 +139,13 @@ uint32_t fat32_long_name_finish(const struct fat32_long_name *name, const uint8_
     uint32_t count = 0;
     while (count < name->unit_count && name->units[count] != 0)
         count++;
-    if (count > LONG_UNITS_MAX) return 0;
+    return count > LONG_UNITS_MAX ? 0 : count;
+}
+
+uint32_t fat32_long_name_finish(const struct fat32_long_name *name, const uint8_t *short_entry,
+                                char to[FAT32_NAME_BYTES_MAX])
+{
+    uint32_t count = long_name_units(name, short_entry);
     uint32_t length = utf16_to_utf8(name->units, count, to);
 
     /* A long name may not pretend to be a directory's own entries. */
@@ -133,11 +155,11 @@ uint32_t fat32_long_name_finish(const struct fat32_long_name *name, const uint8_
 
 /* ---- short names: "FAT 32 Byte Directory Entry Structure", DIR_Name ---- */
 
-static uint32_t short_character(uint8_t byte, bool is_lower)
+static uint16_t short_character(uint8_t byte, bool in_lower_case)
 {
     if (byte >= 0x80) return code_page_437[byte - 0x80];
-    if (is_lower && byte >= 'A' && byte <= 'Z') return byte + 0x20u;
-    return printable(byte);
+    if (in_lower_case && byte >= 'A' && byte <= 'Z') return byte + 0x20u;
+    return (uint16_t)printable(byte);
 }
 
 static uint32_t trimmed_length(const uint8_t *bytes, uint32_t length)
@@ -147,7 +169,8 @@ static uint32_t trimmed_length(const uint8_t *bytes, uint32_t length)
     return length;
 }
 
-uint32_t fat32_short_name(const uint8_t *short_entry, char to[FAT32_ALIAS_BYTES_MAX])
+/* The name as it is shown, in UTF-16. */
+static uint32_t short_name_units(const uint8_t *short_entry, uint16_t units[SHORT_NAME_BYTES + 1])
 {
     const uint8_t *base = short_entry + ENTRY_NAME;
     const uint8_t *extension = base + SHORT_BASE_BYTES;
@@ -155,15 +178,23 @@ uint32_t fat32_short_name(const uint8_t *short_entry, char to[FAT32_ALIAS_BYTES_
     uint32_t extension_length = trimmed_length(extension, SHORT_NAME_BYTES - SHORT_BASE_BYTES);
     uint8_t letter_case = short_entry[ENTRY_CASE];
 
-    uint32_t length = 0;
+    uint32_t count = 0;
     for (uint32_t i = 0; i < base_length; i++) {
         uint8_t byte = i == 0 && base[0] == NAME_KANJI ? NAME_DELETED : base[i];
-        length = append_utf8(to, length, short_character(byte, letter_case & CASE_BASE_LOWER));
+        units[count++] = short_character(byte, letter_case & CASE_BASE_LOWER);
     }
-    if (extension_length > 0) to[length++] = '.';
+    if (extension_length > 0) units[count++] = '.';
     for (uint32_t i = 0; i < extension_length; i++)
-        length = append_utf8(to, length,
-                             short_character(extension[i], letter_case & CASE_EXTENSION_LOWER));
+        units[count++] = short_character(extension[i], letter_case & CASE_EXTENSION_LOWER);
+    return count;
+}
+
+uint32_t fat32_short_name(const uint8_t *short_entry, char to[FAT32_ALIAS_BYTES_MAX])
+{
+    uint16_t units[SHORT_NAME_BYTES + 1];
+    uint32_t count = short_name_units(short_entry, units), length = 0;
+    for (uint32_t i = 0; i < count; i++)
+        length = append_utf8(to, length, units[i]);
     return length;
 }
 
@@ -232,6 +263,223 @@ bool fat32_names_match(text a, text b)
     return in_a == a.length && in_b == b.length;
 }
 
+/* The unit as utf16_to_utf8 would show it: what is no character becomes U+FFFD. */
+static uint16_t shown_unit(const uint16_t *units, uint32_t count, uint32_t index)
+{
+    uint16_t unit = units[index];
+    bool is_lonely =
+        (is_high_surrogate(unit) && !(index + 1 < count && is_low_surrogate(units[index + 1]))) ||
+        (is_low_surrogate(unit) && !(index > 0 && is_high_surrogate(units[index - 1])));
+    return (uint16_t)(is_lonely ? REPLACEMENT : printable(unit));
+}
+
+void fat32_sought_prepare(text name, struct fat32_sought_name *out_sought)
+{
+    uint32_t count = 0;
+    out_sought->unit_count = 0;
+    /* No entry shows such names: see fat32_long_name_finish and fat32_short_name. */
+    if (!text_is_utf8(name) || text_equal(name, TEXT(".")) || text_equal(name, TEXT(".."))) return;
+    for (size_t at = 0; at < name.length;) {
+        uint32_t character = folded(next_character(name, &at));
+        if (count + utf16_length(character) > LONG_UNITS_MAX) return;
+        count = append_utf16(out_sought->units, count, character);
+    }
+    out_sought->unit_count = count;
+}
+
+static bool long_name_is(const struct fat32_sought_name *sought,
+                         const struct fat32_long_name *long_name, const uint8_t *short_entry)
+{
+    /* Told apart quickly: most names differ in length or in their first character. */
+    if (long_name->unit_count < sought->unit_count) return false;
+    if (folded(shown_unit(long_name->units, long_name->unit_count, 0)) != sought->units[0])
+        return false;
+    uint32_t count = long_name_units(long_name, short_entry);
+    if (count != sought->unit_count) return false;
+    for (uint32_t i = 1; i < count; i++) {
+        if (folded(shown_unit(long_name->units, count, i)) != sought->units[i]) return false;
+    }
+    return true;
+}
+
+static bool short_name_is(const struct fat32_sought_name *sought, const uint8_t *short_entry)
+{
+    if (sought->unit_count > SHORT_NAME_BYTES + 1) return false;
+    uint16_t units[SHORT_NAME_BYTES + 1];
+    uint32_t count = short_name_units(short_entry, units);
+    if (count != sought->unit_count) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (folded(units[i]) != sought->units[i]) return false;
+    }
+    return true;
+}
+
+bool fat32_sought_is(const struct fat32_sought_name *sought,
+                     const struct fat32_long_name *long_name, const uint8_t *short_entry)
+{
+    if (sought->unit_count == 0) return false;
+    return long_name_is(sought, long_name, short_entry) || short_name_is(sought, short_entry);
+}
+
+/* ---- names that go in: "The Basis-Name Generation Algorithm" ---- */
+
+static bool is_in(uint32_t character, text set)
+{
+    return character < 0x80 && text_find(set, (char)character, 0) < set.length;
+}
+
+static bool may_stand_in_long_name(uint32_t character)
+{
+    return character >= 0x20 && character != 0x7f && !is_in(character, TEXT("\"*/:<>?\\|"));
+}
+
+static bool is_lower(uint32_t character)
+{
+    return character >= 'a' && character <= 'z';
+}
+
+static bool is_upper(uint32_t character)
+{
+    return character >= 'A' && character <= 'Z';
+}
+
+/* What a character of the name becomes in the short one: the same in upper case, or '_'. */
+static uint8_t short_form(uint32_t character)
+{
+    if (is_lower(character)) return (uint8_t)(character - 0x20);
+    return character >= 0x80 || is_in(character, TEXT("+,;=[]")) ? '_' : (uint8_t)character;
+}
+
+static status units_encode(text name, struct fat32_encoded_name *out_name)
+{
+    if (!text_is_utf8(name)) return FAIL(INVALID_ARGUMENT);
+    uint32_t count = 0, character = '.'; /* so that an empty name is refused below */
+    for (size_t at = 0; at < name.length;) {
+        character = next_character(name, &at);
+        if (!may_stand_in_long_name(character)) return FAIL(INVALID_ARGUMENT);
+        if (count + utf16_length(character) > LONG_UNITS_MAX) return FAIL(INVALID_ARGUMENT);
+        count = append_utf16(out_name->units, count, character);
+    }
+    if (character == '.' || character == ' ') return FAIL(INVALID_ARGUMENT);
+    out_name->unit_count = (uint16_t)count;
+    for (uint32_t i = count; i < FAT32_NAME_UNITS; i++)
+        out_name->units[i] = i == count ? 0 : UINT16_MAX;
+    return OK;
+}
+
+/*
+ * Writes the short form of units first..end into up to `room` bytes; answers the flag that says
+ * they are in lower case. needs_tail: the short form says less than they do. part_count 1: no flag
+ * can say their case.
+ */
+static bool shorten(struct fat32_encoded_name *name, uint32_t first, uint32_t end, uint8_t *to,
+                    uint32_t room)
+{
+    uint32_t length = 0;
+    bool has_lower = false, has_upper = false;
+    for (uint32_t i = first; i < end; i++) {
+        uint16_t unit = name->units[i];
+        uint8_t form = short_form(unit);
+        bool is_kept = unit != ' ' && !is_low_surrogate(unit) && length < room;
+        if (is_kept) to[length++] = form;
+        name->needs_tail |= !is_kept || (form == '_' && unit != '_');
+        has_lower |= is_lower(unit);
+        has_upper |= is_upper(unit);
+    }
+    if (has_lower && has_upper) name->part_count = 1;
+    return has_lower;
+}
+
+/*
+ * Leading dots and spaces are left out. The base ends at the first dot after them, the extension
+ * begins behind the last one; what is between is left out, too. The base has at least one
+ * character, because the name ends in neither dot nor space.
+ */
+static void short_name_make(struct fat32_encoded_name *name)
+{
+    uint32_t start = 0;
+    while (name->units[start] == '.' || name->units[start] == ' ')
+        start++;
+    uint32_t end = name->unit_count, base_end = end, last_dot = end;
+    for (uint32_t i = end; i > start; i--) {
+        if (name->units[i - 1] != '.') continue;
+        base_end = i - 1;
+        if (last_dot == end) last_dot = i - 1;
+    }
+    name->part_count = 0;
+    name->needs_tail = start > 0 || base_end != last_dot;
+    name->letter_case = 0;
+    __builtin_memset(name->short_name, ' ', SHORT_NAME_BYTES);
+    if (shorten(name, start, base_end, name->short_name, SHORT_BASE_BYTES))
+        name->letter_case |= CASE_BASE_LOWER;
+    if (shorten(name, min_of(last_dot + 1, end), end, name->short_name + SHORT_BASE_BYTES,
+                SHORT_NAME_BYTES - SHORT_BASE_BYTES))
+        name->letter_case |= CASE_EXTENSION_LOWER;
+    if (name->part_count == 0 && !name->needs_tail) return;
+    name->letter_case = 0;
+    name->part_count = (uint8_t)((end + LONG_UNITS_PER_PART - 1) / LONG_UNITS_PER_PART);
+}
+
+status fat32_name_encode(text name, struct fat32_encoded_name *out_name)
+{
+    TRY(units_encode(name, out_name));
+    short_name_make(out_name);
+    return OK;
+}
+
+static uint32_t digit_count(uint32_t number)
+{
+    uint32_t count = 1;
+    for (; number >= 10; number /= 10)
+        count++;
+    return count;
+}
+
+/* Where the tail's '~' stands in the base. */
+static uint32_t tail_start(const struct fat32_encoded_name *name, uint32_t tail)
+{
+    return min_of(trimmed_length(name->short_name, SHORT_BASE_BYTES),
+                  SHORT_BASE_BYTES - 1 - digit_count(tail));
+}
+
+void fat32_name_set_tail(const struct fat32_encoded_name *name, uint32_t tail, uint8_t to[11])
+{
+    uint32_t start = tail_start(name, tail), digits = digit_count(tail);
+    bytes_copy(to, name->short_name, SHORT_NAME_BYTES);
+    to[start] = '~';
+    for (uint32_t i = digits; i > 0; i--, tail /= 10)
+        to[start + i] = (uint8_t)('0' + tail % 10);
+}
+
+uint32_t fat32_name_tail_of(const struct fat32_encoded_name *name, const uint8_t *short_name)
+{
+    /* Almost every name of a directory is told apart here. */
+    if (short_name[0] != name->short_name[0]) return 0;
+    uint32_t length = trimmed_length(short_name, SHORT_BASE_BYTES), first = length;
+    while (first > 0 && short_name[first - 1] >= '0' && short_name[first - 1] <= '9')
+        first--;
+    if (first == length || length - first > 6 || short_name[first] == '0') return 0;
+    uint32_t tail = 0;
+    for (uint32_t i = first; i < length; i++)
+        tail = tail * 10 + (short_name[i] - (uint32_t)'0');
+    uint8_t made[SHORT_NAME_BYTES];
+    fat32_name_set_tail(name, tail, made);
+    return bytes_equal(made, short_name, SHORT_NAME_BYTES) ? tail : 0;
+}
+
+void fat32_name_put_part(const struct fat32_encoded_name *name, uint32_t number, uint8_t checksum,
+                         uint8_t *to)
+{
+    const uint16_t *units = name->units + (size_t)(number - 1) * LONG_UNITS_PER_PART;
+    bytes_zero(to, ENTRY_BYTES);
+    to[LONG_ORDER] = (uint8_t)(number | (number == name->part_count ? LONG_ORDER_LAST : 0));
+    to[ENTRY_ATTRIBUTES] = ATTRIBUTE_LONG_NAME;
+    to[LONG_CHECKSUM] = checksum;
+    bytes_copy(to + 1, units, 10);
+    bytes_copy(to + 14, units + 5, 12);
+    bytes_copy(to + 28, units + 11, 4);
+}
+
 /* ---- times: "Date and Time Formats" ---- */
 
 static bool is_leap_year(uint32_t year)
@@ -263,4 +511,30 @@ uint64_t fat32_time_ns(uint16_t date, uint16_t time, uint8_t tenths)
         days += month_days(m, year);
     uint64_t all_seconds = ((days * 24ull + hours) * 60 + minutes) * 60 + seconds;
     return all_seconds * 1000000000ull + tenths * 10000000ull;
+}
+
+/* The calendar date of a day counted from 1980. */
+static uint16_t date_of_day(uint32_t day)
+{
+    uint32_t year = 1980, month = 1;
+    while (day >= 365u + is_leap_year(year))
+        day -= 365u + is_leap_year(year++);
+    while (day >= month_days(month, year))
+        day -= month_days(month++, year);
+    return (uint16_t)((year - 1980) << 9 | month << 5 | (day + 1));
+}
+
+struct fat32_time fat32_time_of(uint64_t ns)
+{
+    static constexpr uint64_t SECOND = 1000000000, FIRST = 315532800, END = 4354819200;
+    if (ns == 0) return (struct fat32_time){0};
+    if (ns < FIRST * SECOND) ns = FIRST * SECOND;  /* 1980-01-01 */
+    if (ns >= END * SECOND) ns = END * SECOND - 1; /* 2108-01-01 */
+    uint64_t since = ns - FIRST * SECOND, seconds = since / SECOND;
+    uint32_t in_day = (uint32_t)(seconds % 86400);
+    return (struct fat32_time){
+        .date = date_of_day((uint32_t)(seconds / 86400)),
+        .time = (uint16_t)(in_day / 3600 << 11 | in_day / 60 % 60 << 5 | in_day % 60 / 2),
+        .tenths = (uint8_t)(since % (2 * SECOND) / 10000000),
+    };
 }
