@@ -51,6 +51,7 @@ static constexpr uint32_t ENTRY_CASE =
 static constexpr uint32_t ENTRY_CREATED_TENTHS = 13; /* units of 10 ms, 0..199 */
 static constexpr uint32_t ENTRY_CREATED_TIME = 14;
 static constexpr uint32_t ENTRY_CREATED_DATE = 16;
+static constexpr uint32_t ENTRY_ACCESSED_DATE = 18;
 static constexpr uint32_t ENTRY_CLUSTER_HIGH = 20;
 static constexpr uint32_t ENTRY_WRITTEN_TIME = 22;
 static constexpr uint32_t ENTRY_WRITTEN_DATE = 24;
@@ -68,6 +69,7 @@ static constexpr uint8_t ATTRIBUTE_HIDDEN = 0x02;
 static constexpr uint8_t ATTRIBUTE_SYSTEM = 0x04;
 static constexpr uint8_t ATTRIBUTE_VOLUME_LABEL = 0x08;
 static constexpr uint8_t ATTRIBUTE_DIRECTORY = 0x10;
+static constexpr uint8_t ATTRIBUTE_ARCHIVE = 0x20; /* not backed up since it changed */
 static constexpr uint8_t ATTRIBUTE_LONG_NAME = 0x0f;
 static constexpr uint8_t ATTRIBUTE_LONG_NAME_MASK = 0x3f;
 

@@ -51,3 +51,39 @@ status fat32_journal_replay(struct fat32_volume *volume, bool *out_replayed);
  */
 status fat32_writing_begin(struct fat32_volume *volume, uint32_t free_clusters,
                            bool is_marked_in_use);
+
+/* ---- directories: fat32_directory.c ---- */
+
+/* 32 bytes of a directory. */
+struct fat32_slot {
+    const uint8_t *bytes;  /* until other bytes of the volume are asked for */
+    uint64_t offset_bytes; /* on the volume */
+    uint32_t index;        /* in the directory */
+};
+enum fat32_slot_kind {
+    FAT32_SLOT_END,   /* this one and all behind it are free */
+    FAT32_SLOT_FREE,  /* deleted */
+    FAT32_SLOT_PART,  /* of a long name */
+    FAT32_SLOT_ENTRY, /* a file or directory: its short entry */
+    FAT32_SLOT_OTHER, /* ".", "..", a label, damage */
+};
+enum fat32_slot_kind fat32_slot_kind(const uint8_t *bytes);
+/* Where a slot lies. NOT_FOUND: the directory is not so long; IO_ERROR: because it is damaged. */
+status fat32_slot_offset(struct fat32_volume *volume, const struct fat32_map *map, uint32_t index,
+                         uint64_t *out_offset);
+
+/* A directory being read, slot by slot; no other bytes of the volume are asked for meanwhile. */
+struct fat32_walk {
+    struct fat32_volume *volume;
+    const struct fat32_map *map;
+    uint32_t index;        /* of the next slot: where to begin */
+    uint32_t left;         /* slots from there on in `bytes`; begins as 0 */
+    uint64_t offset_bytes; /* of the next slot */
+    const uint8_t *bytes;
+};
+/* The next slot, whatever it holds. NOT_FOUND: the chain has ended; IO_ERROR, TIMED_OUT,
+ * OUT_OF_MEMORY. */
+status fat32_walk_next(struct fat32_walk *walk, struct fat32_slot *out_slot);
+
+/* What a short entry says; not the name (the alias only) and not the place. */
+void fat32_entry_load(const uint8_t *bytes, struct fat32_entry *entry);
