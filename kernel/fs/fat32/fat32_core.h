@@ -134,27 +134,38 @@ void fat32_close(struct fat32_volume *volume);
 struct fat32_report {
     bool was_dirty; /* not unmounted in order the last time */
     bool journal_replayed;
-    uint32_t clusters_freed; /* lost ones, and such behind a file's end */
-    uint32_t chains_cut;     /* files longer on the disk than they say */
+    uint32_t free_clusters;
+    uint32_t clusters_freed;      /* lost ones, and such behind a file's end */
+    uint32_t chains_cut;          /* files longer on the disk than they say */
+    uint32_t name_parts_removed;  /* parts of long names without their entry */
+    uint32_t table_sectors_apart; /* of the other tables, where they were not like the one in use */
     /* What was wrong beyond that and where, in words; then the volume stays read-only. Lies in the
      * volume. */
     text damage;
-    uint32_t damage_cluster; /* where, if it is about one */
+    uint32_t damage_cluster; /* where, if it is about one; else 0 */
 };
 /*
  * Makes a volume ready for writing: finishes a journal; checks and repairs what was left in use
- * (fat32_check); counts free clusters. A volume that is read-only for the device, or damaged, gets
- * read_only_reason and can still be read.
+ * (fat32_check), and then marks it clean; counts free clusters. Of a volume that was left in order
+ * only the table and the root's chain are looked at: damage elsewhere shows when it is met. A
+ * volume that is read-only for the device, or damaged, gets read_only_reason and can still be read.
  *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY   also then it can be read only
  */
 status fat32_recover(struct fat32_volume *volume, struct fat32_report *out_report);
 /*
  * Walks everything reachable, with one bit for each cluster; looks for clusters in two chains,
  * chains that leave the volume, loop or run into free clusters, files without enough clusters,
- * directories that are not where they say, tables that differ. With `repair`, what a power cut can
- * leave is put right (lost clusters, chains too long, tables that differ, parts of names without an
- * entry); anything else is damage and nothing is changed for it. Recursion-free; the depth of
- * directories is bounded by memory only.
+ * directories that are not where they say, names that no file may have, tables that differ.
+ *
+ * With `repair`, what a power cut can leave is put right: lost clusters, chains too long, tables
+ * that differ, parts of names without an entry. A power cut in this leaves less of the same. The
+ * volume is marked as in use already, and nothing in its cached blocks is dirty. Anything else is
+ * damage: the first that is found is told, nothing is changed, and the volume is read-only from
+ * then on.
+ *
+ * Fills the report but for was_dirty and journal_replayed; without `repair` it counts what would be
+ * done. Recursion-free; the depth and number of directories are bounded by memory only.
+ *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
  */
 status fat32_check(struct fat32_volume *volume, bool repair, struct fat32_report *out_report);
 

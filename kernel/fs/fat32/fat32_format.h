@@ -21,6 +21,11 @@ static constexpr uint32_t BOOT_TABLE_SECTORS_32 = 36;
 static constexpr uint32_t BOOT_EXTENDED_FLAGS = 40; /* BPB_ExtFlags */
 static constexpr uint32_t BOOT_VERSION = 42;        /* 0 */
 static constexpr uint32_t BOOT_ROOT_CLUSTER = 44;
+static constexpr uint32_t BOOT_INFORMATION_SECTOR = 48; /* BPB_FSInfo */
+static constexpr uint32_t BOOT_BACKUP_SECTOR = 50;      /* BPB_BkBootSec; 0: none */
+/* BS_Reserved1: Windows NT, Linux and fsck.fat keep a mark there that the volume is in use. */
+static constexpr uint32_t BOOT_STATE = 65;
+static constexpr uint8_t BOOT_STATE_IN_USE = 0x01;
 static constexpr uint32_t BOOT_SIGNATURE = 510; /* 2 bytes: 0x55 0xaa */
 static constexpr uint32_t BOOT_BYTES = 512;     /* what is looked at, whatever the sector size */
 
@@ -40,7 +45,13 @@ static constexpr uint32_t TABLE_ENTRY_BYTES = 4;
 static constexpr uint32_t TABLE_ENTRY_MASK = 0x0fffffff;
 static constexpr uint32_t TABLE_ENTRY_BAD = 0x0ffffff7;
 static constexpr uint32_t TABLE_ENTRY_LAST = 0x0ffffff8; /* this and above: end of the chain */
+static constexpr uint32_t TABLE_ENTRY_END = 0x0fffffff;  /* what is written for an end */
 static constexpr uint32_t CLUSTER_FIRST = 2;
+/* Entry 1 has a mark: set when the volume is not in use (ClnShutBitMask). */
+static constexpr uint32_t TABLE_MARK_ENTRY = 1;
+static constexpr uint32_t TABLE_MARK_CLEAN = 0x08000000;
+/* The same, of no errors met when it was last in use (HrdErrBitMask). */
+static constexpr uint32_t TABLE_MARK_NO_ERRORS = 0x04000000;
 
 /* "FAT 32 Byte Directory Entry Structure" */
 static constexpr uint32_t ENTRY_BYTES = 32;

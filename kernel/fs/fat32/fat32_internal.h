@@ -16,7 +16,7 @@ fat32_bytes_result fat32_volume_bytes(struct fat32_volume *volume, uint64_t offs
  */
 fat32_bytes_result fat32_volume_change(struct fat32_volume *volume, uint64_t offset_bytes);
 /* Damage was met that writing could make worse: nothing is written from now on. The first reason
- * stays; it is copied. (fat32_recover.c) */
+ * stays; it is copied. */
 void fat32_volume_protect(struct fat32_volume *volume, text reason);
 
 /* True for the number of a cluster that exists; says nothing about whether it is in use. */

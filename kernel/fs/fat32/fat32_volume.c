@@ -89,6 +89,14 @@ void fat32_volume_forget(struct fat32_volume *volume)
     }
 }
 
+void fat32_volume_protect(struct fat32_volume *volume, text reason)
+{
+    if (volume->read_only_reason.length > 0) return;
+    size_t length = min_of(reason.length, sizeof(volume->reason_bytes));
+    bytes_copy(volume->reason_bytes, reason.bytes, length);
+    volume->read_only_reason = (text){volume->reason_bytes, length};
+}
+
 /* ---- the table ---- */
 
 bool fat32_is_cluster(const struct fat32_volume *volume, uint32_t cluster)
