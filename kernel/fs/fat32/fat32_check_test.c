@@ -1,7 +1,7 @@
 /* Volumes made by hand, entry by entry: sound ones, what a power cut leaves, and damage. */
 #include "base/bytes.h"
 #include "fs/fat32/fat32_format.h"
-#include "fs/fat32/fat32_test_disk.h"
+#include "fs/fat32/fat32_log_disk.h"
 #include "mm/heap.h"
 #include "support/fat_image.h"
 #include "support/test.h"
@@ -104,7 +104,7 @@ static void make_sound(void)
 
 static void check(bool repair)
 {
-    struct fat32_device device = test_disk_device(&disk);
+    struct fat32_device device = log_disk_device(&disk);
     text reason;
     CHECK_STATUS(OK, fat32_open(&device, &volume, &reason));
     CHECK_STATUS(OK, fat32_check(&volume, repair, &report));
@@ -352,7 +352,7 @@ TEST(every_request_of_a_check_may_fail)
     part(4, 4, 0x41, "NAMED   TXT");
     entry(3, 3, "TEN     TXT", 0, 20, 3 * 512);
     disk_log_restart(&disk);
-    struct fat32_device device = test_disk_device(&disk);
+    struct fat32_device device = log_disk_device(&disk);
     for (uint64_t failing = 1;; failing++) {
         uint64_t before = heap_count().objects_taken;
         text reason;
@@ -378,7 +378,7 @@ TEST(every_allocation_of_a_check_may_fail)
     make_sound();
     chain(100, 50);
     entry(3, 3, "TEN     TXT", 0, 20, 3 * 512);
-    struct fat32_device device = test_disk_device(&disk);
+    struct fat32_device device = log_disk_device(&disk);
     FOR_EACH_FAILING_ALLOCATION {
         uint64_t before = heap_count().objects_taken;
         text reason;
