@@ -47,6 +47,25 @@ text block_device_name(const struct block_device *device)
     return text_slice(whole, 0, text_find(whole, '\0', 0));
 }
 
+void block_device_count_request(struct block_device *device, const struct block_request *request)
+{
+    /* Relaxed: statistics, ordered with nothing. */
+    uint64_t bytes = (uint64_t)request->sector_count * device->sector_bytes;
+    switch (request->direction) {
+    case BLOCK_READ:
+        atomic_fetch_add_explicit(&device->reads, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&device->read_bytes, bytes, memory_order_relaxed);
+        break;
+    case BLOCK_WRITE:
+        atomic_fetch_add_explicit(&device->writes, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&device->written_bytes, bytes, memory_order_relaxed);
+        break;
+    case BLOCK_FLUSH:
+        atomic_fetch_add_explicit(&device->flushes, 1, memory_order_relaxed);
+        break;
+    }
+}
+
 static bool pieces_are_sound(const struct block_request *request, uint64_t bytes_wanted)
 {
     uint64_t total = 0;

@@ -41,7 +41,8 @@ struct block_request {
     /*
      * Once, when finished. The request is the submitter's again.
      *   OK
-     *   INVALID_ARGUMENT    pieces that break the rules above
+     *   INVALID_ARGUMENT    pieces that break the rules above, or that meet inside a sector
+     *                       elsewhere than at a page's end, which NVMe cannot do
      *   OUT_OF_RANGE        not inside the device, or more than sectors_per_request_max
      *   PERMISSION_DENIED   a write to what is read-only
      *   IO_ERROR            the device said so, lied, or is gone
@@ -66,7 +67,8 @@ struct block_device {
     void *driver;
 
     /* Atomic, statistics: ordered with nothing. Requests taken, and those that did not end well. */
-    _Atomic uint64_t reads, writes, errors;
+    _Atomic uint64_t reads, writes, flushes, errors;
+    _Atomic uint64_t read_bytes, written_bytes; /* asked for */
 };
 
 /*
@@ -79,6 +81,8 @@ uint32_t block_device_count(void);
 struct block_device *block_device_at(uint32_t index);
 text block_device_name(const struct block_device *device);
 
+/* For drivers: notes a request in the device's statistics. Any context. */
+void block_device_count_request(struct block_device *device, const struct block_request *request);
 /* For drivers: the checks that every request must pass before the hardware sees it; see
  * `completed`. */
 status block_request_check(const struct block_device *device, const struct block_request *request);

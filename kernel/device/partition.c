@@ -24,18 +24,10 @@ struct partition_list {
     uint32_t numbers[GPT_PARTITIONS_MAX]; /* of the entry, from 1 */
 };
 
-static void count_request(struct block_device *device, enum block_direction direction)
-{
-    if (direction == BLOCK_READ)
-        atomic_fetch_add_explicit(&device->reads, 1, memory_order_relaxed);
-    else if (direction == BLOCK_WRITE)
-        atomic_fetch_add_explicit(&device->writes, 1, memory_order_relaxed);
-}
-
 static void partition_submit(struct block_device *device, struct block_request *request)
 {
     struct partition *partition = device->driver;
-    count_request(device, request->direction);
+    block_device_count_request(device, request);
     status checked = block_request_check(device, request);
     if (!is_ok(checked)) {
         atomic_fetch_add_explicit(&device->errors, 1, memory_order_relaxed);

@@ -1,21 +1,5 @@
 /* Slices of a block request. */
 #include "drivers/block/block_slice.h"
-#include "base/checked.h"
-
-void block_cursor_advance(const struct block_request *request, struct block_cursor *cursor,
-                          uint32_t bytes)
-{
-    cursor->done_bytes += bytes;
-    while (bytes > 0) {
-        uint32_t left = request->pieces[cursor->piece].length_bytes - cursor->offset_bytes;
-        uint32_t step = min_of(left, bytes);
-        cursor->offset_bytes += step;
-        bytes -= step;
-        if (step < left) return;
-        cursor->piece++;
-        cursor->offset_bytes = 0;
-    }
-}
 
 /* Takes back what is not a whole sector. */
 static void trim(struct block_slice *slice, uint32_t sector_bytes)

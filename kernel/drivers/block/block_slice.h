@@ -7,7 +7,7 @@
  * Context: any; no state.
  */
 #pragma once
-#include "device/block_device.h"
+#include "drivers/block/block_cursor.h"
 #include "drivers/bus/virtqueue.h"
 
 #define BLOCK_SLICE_SEGMENTS_MAX BLOCK_PIECES_MAX
@@ -16,13 +16,6 @@ struct block_limits {
     uint32_t segments_max;      /* 1..BLOCK_SLICE_SEGMENTS_MAX */
     uint32_t segment_bytes_max; /* not 0 */
     uint32_t sector_bytes;
-};
-
-/* How far a request has been done. Zero at its start. */
-struct block_cursor {
-    uint32_t piece;
-    uint32_t offset_bytes; /* in that piece */
-    uint32_t done_bytes;
 };
 
 struct block_slice {
@@ -35,5 +28,3 @@ struct block_slice {
 /* The slice at the cursor of a request that block_request_check() let pass and that is not done. */
 void block_slice_cut(const struct block_request *request, const struct block_cursor *cursor,
                      const struct block_limits *limits, struct block_slice *out_slice);
-void block_cursor_advance(const struct block_request *request, struct block_cursor *cursor,
-                          uint32_t bytes);

@@ -25,7 +25,7 @@
 #include "base/checked.h"
 #include "base/format.h"
 #include "debug/log.h"
-#include "device/device_init.h"
+#include "drivers/block/block_init.h"
 #include "drivers/block/block_slice.h"
 #include "drivers/bus/virtio_pci.h"
 #include "mm/direct_map.h"
@@ -258,8 +258,7 @@ static void disk_submit(struct block_device *device, struct block_request *reque
     struct disk *disk = device->driver;
     struct aftermath after;
     aftermath_init(&after);
-    atomic_fetch_add_explicit(request->direction == BLOCK_READ ? &device->reads : &device->writes,
-                              request->direction != BLOCK_FLUSH, memory_order_relaxed);
+    block_device_count_request(device, request);
     status checked = block_request_check(device, request);
     /* Without the feature every write is durable when it completes: 5.2.6.2. */
     bool is_done = is_ok(checked) && request->direction == BLOCK_FLUSH &&
@@ -550,7 +549,7 @@ static bool is_virtio_blk(const struct pci_function *function)
             function->device_id == DEVICE_ID_TRANSITIONAL);
 }
 
-void device_init_block(void)
+void virtio_blk_init(void)
 {
     uint32_t number = 0;
     for (uint32_t i = 0; i < pci_function_count(); i++) {
@@ -566,5 +565,4 @@ void device_init_block(void)
                  (unsigned long long)disk->device.sector_count, disk->device.sector_bytes,
                  partitions, partitions == 1 ? "" : "s");
     }
-    if (number == 0) log_line("virtio-blk", "no disks");
 }

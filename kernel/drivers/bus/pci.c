@@ -70,6 +70,7 @@ static void note_function(struct pci_walk *walk, struct pci_place place, void *c
     function->device_id = config16_read(function, PCI_DEVICE_ID);
     function->class_code = config8_read(function, PCI_CLASS);
     function->subclass = config8_read(function, PCI_SUBCLASS);
+    function->interface = config8_read(function, PCI_INTERFACE);
     functions[function_count++] = function;
 }
 

@@ -23,6 +23,7 @@ struct pci_function {
     uint16_t device_id;
     uint8_t class_code;
     uint8_t subclass;
+    uint8_t interface;
     void *config; /* its configuration space */
 
     /* The driver's, from pci_open() on. */
