@@ -44,34 +44,36 @@ struct fat32_device {
  * Changes are made in cached blocks and reach the medium in *checkpoints*, sector by sector; a
  * sector is written whole or not at all, and between two flushes in any order. A checkpoint is:
  *
- *     0  once after the volume was clean: mark it in use (dirty bits, FSInfo counts unknown)
- *        flush, if fat32_cluster_initialise wrote since the last one: a directory that grows refers
- *        to its new cluster by the table itself
- *     1  sectors of the table: chains that have grown. All tables, if mirrored
- *        flush (only when 1 wrote anything, or data or new directory clusters were written before)
- *     2  sectors of directories
- *        flush: what was synced is durable here
- *     3  sectors of the table again: what was given up is marked free, and may then be used again
+ *     0  before the first change after the volume was clean: mark it in use (dirty bits, FSInfo
+ *        counts unknown); flush
+ *     1  sectors of the table: chains that have grown, without the links by which old chains lead
+ *        to what was added to them. All tables, if mirrored. Flush
+ *        the sectors with those links (not needed for links inside one sector). Flush
+ *     2  sectors of directories. Flush: what was synced is durable here
+ *     3  sectors of the table with the new ends of chains that were cut. Flush
+ *        sectors of the table again: what was given up is free, and may be used again
  *
- * For this to hold in every subset of writes between two flushes:
- *   - a file's contents are written before its entry tells their size (fat32_mount.c does that);
+ * No flush is made when nothing was written since the last. For this to hold in every subset of
+ * writes between two flushes:
+ *   - a file's contents are written before its entry tells their size (fat32_mount.c does that, and
+ *     says fat32_data_written);
  *   - a cluster that becomes part of a directory is written, with zeros or "." and "..", before
- *     anything refers to it (fat32_cluster_initialise);
- *   - a chain that the medium knows is linked to a new cluster only when the new cluster's own
- *     table entry is durable, or lies in the same sector of the table: else step 1 writes the
- * sector of the link twice, first as if the chain still ended there, then, after a flush, as it is;
- *   - given-up clusters keep their table entries until step 3, and are not used before: `pending`;
- *     in step 3 a chain's new end is durable before what lay behind it is marked free, unless both
- *     lie in one sector; and what was freed is used again only after another flush;
+ *     anything refers to it (fat32_cluster_initialise; a flush comes before step 1 then);
+ *   - an entry of the table whose new value must wait for a later step is masked in earlier ones
+ *     (struct fat32_held);
+ *   - given-up clusters keep their table entries until step 3, and are not used before;
+ *   - a checkpoint may happen in every call that reads or changes, when all cached blocks are
+ *     changed: so an entry is removed or made smaller before its chain is cut, and changed after
+ *     its chain was extended;
  *   - an entry set (long parts and short entry) lies inside one sector whenever it has up to 16
  *     entries, so that it appears and disappears at once;
  *   - an entry never moves between sectors, except through fat32_journal_run(): that begins with a
  *     checkpoint, writes the sectors to be replaced into the journal, flushes, replaces them in the
  *     order given with a flush after each, and ends the journal. fat32_recover() finishes what it
  *     finds there. The journal lies in reserved sectors behind the boot sector's backup that are
- * all zero (or hold a journal); a volume without room for it does the same without the journal. The
- * order is: first take the old entry away, then add the new one. So a power cut leaves lost
- * clusters at worst, for those who do not know of the journal.
+ *     all zero (or hold a journal); a volume without room for it does the same without the journal.
+ *     The order is: first take the old entry away, then add the new one. So a power cut leaves lost
+ *     clusters at worst, for those who do not know of the journal.
  *
  * Chains longer than their file's size, and two tables of which one is a little older, are what a
  * cut can leave besides lost clusters; both tables are sound by themselves.
@@ -83,14 +85,9 @@ struct fat32_block {
     uint64_t used_at; /* for finding the one not used for longest */
     uint8_t *bytes;   /* owned; nullptr until first needed */
     uint8_t dirty;    /* bit per 512 bytes that must be written: only whole sectors */
+    uint8_t written;  /* bit per 512 bytes written since the last flush, which may still fail */
+    uint16_t next;    /* in its bucket: index + 1; 0: none */
 };
-
-/* Clusters that will be free after the next checkpoint. */
-struct fat32_pending {
-    uint32_t keep;  /* the cluster that ends its chain from now on; 0: none, the whole chain goes */
-    uint32_t first; /* the first to be freed; its chain still stands in the table */
-};
-#define FAT32_PENDING_MAX 256u
 
 #define FAT32_REASON_BYTES_MAX 192u
 
@@ -98,16 +95,20 @@ struct fat32_volume {
     struct fat32_device device;
     uint64_t total_bytes;
     uint64_t table_start_bytes; /* of the table in use */
-    uint64_t first_table_bytes; /* where table 0 starts */
+    uint64_t first_table_bytes; /* where table 0 starts: the end of the reserved sectors */
     uint64_t table_bytes;       /* the size of each */
     uint32_t table_count;
-    bool is_mirrored;          /* all tables say the same; otherwise only the one in use is kept */
-    uint64_t data_start_bytes; /* of cluster 2 */
+    bool is_mirrored;           /* all tables say the same; otherwise only the one in use is kept */
+    uint32_t information_bytes; /* where FSInfo starts; 0: there is none */
+    uint32_t backup_bytes;      /* where the boot sector's backup starts; 0: there is none */
+    uint32_t sector_bytes;      /* of the format: at least the device's */
+    uint64_t data_start_bytes;  /* of cluster 2 */
     uint32_t cluster_bytes;
     uint32_t cluster_count;
     uint32_t root_cluster;
     uint64_t clock; /* counts uses of blocks */
     struct fat32_block blocks[FAT32_BLOCKS];
+    uint16_t buckets[FAT32_BLOCKS];   /* of blocks by number: index + 1; 0: none */
     struct fat32_long_name long_name; /* scratch, while a directory is read */
     /* Why nothing may be written, in words for people; empty: writing is possible. Becomes true at
      * the latest when damage is met that writing would make worse. */
@@ -171,11 +172,22 @@ status fat32_check(struct fat32_volume *volume, bool repair, struct fat32_report
 
 /* ---- writing: fat32_write.c ---- */
 
-/* Free clusters that are not promised to anybody. No wait; any context (atomic). */
+/* Free clusters that are not promised to anybody. Given-up ones count. No wait; any context. */
 uint32_t fat32_free_clusters(const struct fat32_volume *volume);
+/*
+ * Sets free clusters aside, for contents that are in memory yet; false: not so many are free. What
+ * was taken is given back, or used up by fat32_chain_extend_promised. No wait; any context, without
+ * the caller's exclusion.
+ */
+bool fat32_promise_take(struct fat32_volume *volume, uint32_t count);
+void fat32_promise_give(struct fat32_volume *volume, uint32_t count);
 
+/* Contents of files were written to the device by others: the next checkpoint makes them durable
+ * before it writes any entry. No wait; any context, without the caller's exclusion. */
+void fat32_data_written(struct fat32_volume *volume);
 /* Everything changed so far is durable when it returns, in the order above. IO_ERROR, TIMED_OUT:
- * what was not written stays changed, and the next checkpoint tries again. */
+ * what was not written stays changed, and the next checkpoint tries again. PERMISSION_DENIED: there
+ * are changes, and the volume is read-only. */
 status fat32_checkpoint(struct fat32_volume *volume);
 /* True when a checkpoint would write anything. */
 bool fat32_is_changed(const struct fat32_volume *volume);
@@ -189,6 +201,12 @@ struct fat32_sector_change {
     const uint8_t *bytes;
 };
 #define FAT32_JOURNAL_SECTORS_MAX 8u
+/*
+ * Replaces the sectors, all of them or none, as far as a later fat32_recover is concerned; in their
+ * order. The bytes are the caller's own, not what fat32_volume_bytes answered. OK also when only
+ * the journal holds them durably yet: the next checkpoint goes on. Statuses as for a checkpoint,
+ * and OUT_OF_MEMORY; then nothing was changed.
+ */
 status fat32_journal_run(struct fat32_volume *volume, const struct fat32_sector_change *changes,
                          uint32_t count);
 
@@ -235,15 +253,22 @@ void fat32_map_drop(struct fat32_map *map);
 
 /*
  * Makes the chain `cluster_count` long, or leaves it as it was. New clusters follow the last one if
- * they can, else they begin the longest free stretch nearby that is large enough, else several. The
- * new clusters' contents are whatever was there before. A chain with a pending cut makes a
- * checkpoint first; so does a volume whose only free clusters are pending. NO_SPACE not so many are
- * free PERMISSION_DENIED                 the volume is read-only IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
+ * they can, else they begin the first free stretch nearby that is large enough, else the longest
+ * ones found. Their contents are whatever was there before (see fat32_directory_extend). A chain
+ * with a pending cut makes a checkpoint first; so does a volume whose only free clusters are
+ * pending. NO_SPACE            not so many are free PERMISSION_DENIED   the volume is read-only
+ *   IO_ERROR (also: the chain is damaged), TIMED_OUT, OUT_OF_MEMORY
  */
 status fat32_chain_extend(struct fat32_volume *volume, struct fat32_map *map,
                           uint32_t cluster_count);
-/* Makes the chain at most `cluster_count` long; what is cut off is free after the next checkpoint.
- * The directory entry must say so by then. Statuses as above, without NO_SPACE. */
+/* The same; the new clusters are all promised ones, and the promise is used up on success. */
+status fat32_chain_extend_promised(struct fat32_volume *volume, struct fat32_map *map,
+                                   uint32_t cluster_count);
+/*
+ * Makes the chain at most `cluster_count` long; what is cut off is free after the next checkpoint.
+ * The directory entry says so before this is called (see "Order"). Statuses as above, without
+ * NO_SPACE; the chain is then as it was.
+ */
 status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint32_t cluster_count);
 /* Writes one cluster of a directory that nothing refers to yet: `head` (up to one sector), then
  * zeros. IO_ERROR, TIMED_OUT, OUT_OF_MEMORY */

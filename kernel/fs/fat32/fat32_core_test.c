@@ -1,4 +1,5 @@
 #include "fs/fat32/fat32_core.h"
+#include "fs/fat32/fat32_internal.h"
 #include "fs/fat32/fat32_test_image.h"
 #include "mm/heap.h"
 #include "support/test.h"
@@ -233,8 +234,7 @@ TEST(a_chain_of_more_runs_than_are_kept_is_found_all_the_same)
         .cluster_bytes = 1024,
         .cluster_count = SCATTERED,
     };
-    for (uint32_t i = 0; i < FAT32_BLOCKS; i++)
-        scattered.blocks[i].number = UINT64_MAX;
+    fat32_blocks_init(&scattered);
     struct fat32_map map;
     CHECK_STATUS(OK, fat32_map_load(&scattered, 4, &map));
     CHECK_EQUAL(SCATTERED / 2 - 2, map.cluster_count);

@@ -53,6 +53,17 @@ static constexpr uint32_t TABLE_MARK_CLEAN = 0x08000000;
 /* The same, of no errors met when it was last in use (HrdErrBitMask). */
 static constexpr uint32_t TABLE_MARK_NO_ERRORS = 0x04000000;
 
+/* "FAT32 FSInfo Sector Structure and Backup Boot Sector" */
+static constexpr uint32_t INFORMATION_LEAD_SIGNATURE = 0;
+static constexpr uint32_t INFORMATION_SIGNATURE = 484;
+static constexpr uint32_t INFORMATION_FREE_COUNT = 488;
+static constexpr uint32_t INFORMATION_NEXT_FREE = 492; /* where to begin looking */
+static constexpr uint32_t INFORMATION_TRAIL_SIGNATURE = 508;
+static constexpr uint32_t INFORMATION_LEAD = 0x41615252;
+static constexpr uint32_t INFORMATION_MIDDLE = 0x61417272;
+static constexpr uint32_t INFORMATION_TRAIL = 0xaa550000;
+static constexpr uint32_t INFORMATION_UNKNOWN = 0xffffffff; /* both numbers */
+
 /* "FAT 32 Byte Directory Entry Structure" */
 static constexpr uint32_t ENTRY_BYTES = 32;
 static constexpr uint32_t ENTRY_NAME = 0; /* 8 + 3 bytes, padded with spaces */

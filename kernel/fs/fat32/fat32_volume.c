@@ -1,122 +1,10 @@
-/* The boot sector's checks, cached blocks and the allocation table. */
+/* The boot sector's checks: what a volume is, before anything else of it is believed. */
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/owned.h"
 #include "fs/fat32/fat32_format.h"
 #include "fs/fat32/fat32_internal.h"
 #include "mm/heap.h"
-
-static constexpr uint64_t BLOCK_NONE = UINT64_MAX;
-
-/* ---- cached blocks ---- */
-
-/* The one not used for longest; an unused one first. */
-static struct fat32_block *block_to_reuse(struct fat32_volume *volume)
-{
-    struct fat32_block *oldest = &volume->blocks[0];
-    for (uint32_t i = 1; i < FAT32_BLOCKS; i++) {
-        if (volume->blocks[i].used_at < oldest->used_at) oldest = &volume->blocks[i];
-    }
-    return oldest;
-}
-
-static status block_fill(struct fat32_volume *volume, struct fat32_block *block, uint64_t number)
-{
-    block->number = BLOCK_NONE;
-    if (block->bytes == nullptr) block->bytes = heap_take(FAT32_BLOCK_BYTES);
-    if (block->bytes == nullptr) return FAIL(OUT_OF_MEMORY);
-
-    uint64_t start = number * FAT32_BLOCK_BYTES;
-    uint64_t length = min_of((uint64_t)FAT32_BLOCK_BYTES, volume->total_bytes - start);
-    uint32_t sector_bytes = volume->device.sector_bytes;
-    TRY(volume->device.read(volume->device.context, start / sector_bytes,
-                            (uint32_t)(length / sector_bytes), block->bytes));
-    block->number = number;
-    return OK;
-}
-
-fat32_bytes_result fat32_volume_bytes(struct fat32_volume *volume, uint64_t offset_bytes)
-{
-    if (offset_bytes >= volume->total_bytes) return (fat32_bytes_result){.status = FAIL(IO_ERROR)};
-    uint64_t number = offset_bytes / FAT32_BLOCK_BYTES;
-    struct fat32_block *found = nullptr;
-    for (uint32_t i = 0; i < FAT32_BLOCKS && found == nullptr; i++) {
-        if (volume->blocks[i].number == number) found = &volume->blocks[i];
-    }
-    if (found == nullptr) {
-        found = block_to_reuse(volume);
-        TRY_AS(fat32_bytes_result, block_fill(volume, found, number));
-    }
-    found->used_at = ++volume->clock;
-    return (fat32_bytes_result){.value = found->bytes + offset_bytes % FAT32_BLOCK_BYTES};
-}
-
-/* ---- beside the cached blocks ---- */
-
-static bool is_inside(const struct fat32_volume *volume, uint64_t offset_bytes,
-                      uint32_t length_bytes)
-{
-    return span_fits(offset_bytes, length_bytes, volume->total_bytes);
-}
-
-status fat32_volume_read(struct fat32_volume *volume, uint64_t offset_bytes, uint32_t length_bytes,
-                         void *to)
-{
-    if (!is_inside(volume, offset_bytes, length_bytes)) return FAIL(IO_ERROR);
-    uint32_t sector_bytes = volume->device.sector_bytes;
-    return volume->device.read(volume->device.context, offset_bytes / sector_bytes,
-                               length_bytes / sector_bytes, to);
-}
-
-status fat32_volume_write(struct fat32_volume *volume, uint64_t offset_bytes, uint32_t length_bytes,
-                          const void *from)
-{
-    if (!is_inside(volume, offset_bytes, length_bytes)) return FAIL(IO_ERROR);
-    uint32_t sector_bytes = volume->device.sector_bytes;
-    return volume->device.write(volume->device.context, offset_bytes / sector_bytes,
-                                length_bytes / sector_bytes, from);
-}
-
-status fat32_volume_flush(struct fat32_volume *volume)
-{
-    return volume->device.flush(volume->device.context);
-}
-
-void fat32_volume_forget(struct fat32_volume *volume)
-{
-    for (uint32_t i = 0; i < FAT32_BLOCKS; i++) {
-        if (volume->blocks[i].dirty == 0) volume->blocks[i].number = BLOCK_NONE;
-    }
-}
-
-void fat32_volume_protect(struct fat32_volume *volume, text reason)
-{
-    if (volume->read_only_reason.length > 0) return;
-    size_t length = min_of(reason.length, sizeof(volume->reason_bytes));
-    bytes_copy(volume->reason_bytes, reason.bytes, length);
-    volume->read_only_reason = (text){volume->reason_bytes, length};
-}
-
-/* ---- the table ---- */
-
-bool fat32_is_cluster(const struct fat32_volume *volume, uint32_t cluster)
-{
-    return cluster >= CLUSTER_FIRST && cluster - CLUSTER_FIRST < volume->cluster_count;
-}
-
-uint64_t fat32_cluster_start(const struct fat32_volume *volume, uint32_t cluster)
-{
-    return volume->data_start_bytes + (uint64_t)(cluster - CLUSTER_FIRST) * volume->cluster_bytes;
-}
-
-status fat32_next_cluster(struct fat32_volume *volume, uint32_t cluster, uint32_t *out_next)
-{
-    uint64_t offset = volume->table_start_bytes + (uint64_t)cluster * TABLE_ENTRY_BYTES;
-    fat32_bytes_result entry = fat32_volume_bytes(volume, offset);
-    TRY(entry.status);
-    *out_next = load_le32(entry.value) & TABLE_ENTRY_MASK;
-    return OK;
-}
 
 /* ---- the boot sector: "Boot Sector and BPB" ---- */
 
@@ -130,6 +18,8 @@ struct boot_sector {
     uint32_t total_sectors;
     uint32_t root_cluster;
     uint16_t extended_flags;
+    uint16_t information_sector;
+    uint16_t backup_sector;
 };
 
 static bool is_power_of_two(uint32_t number)
@@ -192,7 +82,29 @@ static struct boot_sector boot_sector_load(const uint8_t *sector)
         .total_sectors = load_le32(sector + BOOT_TOTAL_SECTORS_32),
         .root_cluster = load_le32(sector + BOOT_ROOT_CLUSTER) & TABLE_ENTRY_MASK,
         .extended_flags = load_le16(sector + BOOT_EXTENDED_FLAGS),
+        .information_sector = load_le16(sector + BOOT_INFORMATION_SECTOR),
+        .backup_sector = load_le16(sector + BOOT_BACKUP_SECTOR),
     };
+}
+
+/* Where an optional sector of the reserved ones lies; 0: there is none. */
+static uint32_t reserved_sector_start(const struct boot_sector *boot, uint16_t sector)
+{
+    return sector < boot->reserved_sectors ? sector * boot->sector_bytes : 0;
+}
+
+/* Which tables are read and written; false: the one in use does not exist. */
+static bool find_tables(const struct boot_sector *boot, struct fat32_volume *volume)
+{
+    bool is_mirrored = !(boot->extended_flags & EXTENDED_NOT_MIRRORED);
+    uint32_t table = is_mirrored ? 0 : boot->extended_flags & EXTENDED_ACTIVE_TABLE;
+    if (table >= boot->table_count) return false;
+    volume->is_mirrored = is_mirrored;
+    volume->table_count = boot->table_count;
+    volume->table_bytes = (uint64_t)boot->table_sectors * boot->sector_bytes;
+    volume->first_table_bytes = (uint64_t)boot->reserved_sectors * boot->sector_bytes;
+    volume->table_start_bytes = volume->first_table_bytes + table * volume->table_bytes;
+    return true;
 }
 
 /*
@@ -222,22 +134,15 @@ static text layout_problem(const struct boot_sector *boot, const struct fat32_de
     if (total_bytes / device->sector_bytes > device->sector_count)
         return TEXT("the disk is truncated: the file system is larger than the disk");
 
-    uint32_t table = 0;
-    if (boot->extended_flags & EXTENDED_NOT_MIRRORED)
-        table = boot->extended_flags & EXTENDED_ACTIVE_TABLE;
-    if (table >= boot->table_count) return TEXT("its boot sector is damaged");
-
+    if (!find_tables(boot, volume)) return TEXT("its boot sector is damaged");
     volume->total_bytes = total_bytes;
-    volume->table_start_bytes =
-        (boot->reserved_sectors + (uint64_t)table * boot->table_sectors) * boot->sector_bytes;
-    volume->first_table_bytes = (uint64_t)boot->reserved_sectors * boot->sector_bytes;
-    volume->table_bytes = (uint64_t)boot->table_sectors * boot->sector_bytes;
-    volume->table_count = boot->table_count;
-    volume->is_mirrored = !(boot->extended_flags & EXTENDED_NOT_MIRRORED);
     volume->data_start_bytes = before_data * boot->sector_bytes;
     volume->cluster_bytes = (uint32_t)cluster_bytes;
     volume->cluster_count = (uint32_t)clusters;
     volume->root_cluster = boot->root_cluster;
+    volume->sector_bytes = boot->sector_bytes;
+    volume->information_bytes = reserved_sector_start(boot, boot->information_sector);
+    volume->backup_bytes = reserved_sector_start(boot, boot->backup_sector);
     if (!fat32_is_cluster(volume, boot->root_cluster))
         return TEXT("its root directory is outside the volume");
     return TEXT("");
@@ -268,8 +173,7 @@ status fat32_open(const struct fat32_device *device, struct fat32_volume *out_vo
 
     bytes_zero(out_volume, sizeof(*out_volume));
     out_volume->device = *device;
-    for (uint32_t i = 0; i < FAT32_BLOCKS; i++)
-        out_volume->blocks[i].number = BLOCK_NONE;
+    fat32_blocks_init(out_volume);
     *out_reason = format_problem(sector);
     if (out_reason->length == 0) {
         struct boot_sector boot = boot_sector_load(sector);
@@ -279,10 +183,16 @@ status fat32_open(const struct fat32_device *device, struct fat32_volume *out_vo
     return out_reason->length == 0 ? OK : FAIL(NOT_FOUND);
 }
 
+void fat32_volume_protect(struct fat32_volume *volume, text reason)
+{
+    if (volume->read_only_reason.length > 0) return;
+    size_t length = min_of(reason.length, sizeof(volume->reason_bytes));
+    bytes_copy(volume->reason_bytes, reason.bytes, length);
+    volume->read_only_reason = (text){volume->reason_bytes, length};
+}
+
 void fat32_close(struct fat32_volume *volume)
 {
-    for (uint32_t i = 0; i < FAT32_BLOCKS; i++) {
-        heap_give(volume->blocks[i].bytes);
-        volume->blocks[i] = (struct fat32_block){.number = BLOCK_NONE};
-    }
+    fat32_writing_destroy(volume);
+    fat32_blocks_drop(volume);
 }

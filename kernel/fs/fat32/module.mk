@@ -1,8 +1,6 @@
-KERNEL_SOURCES += kernel/fs/fat32/fat32_chain.c kernel/fs/fat32/fat32_check.c \
-                  kernel/fs/fat32/fat32_cluster_set.c kernel/fs/fat32/fat32_directory.c \
-                  kernel/fs/fat32/fat32_mount.c kernel/fs/fat32/fat32_name.c kernel/fs/fat32/fat32_volume.c
-HOST_SOURCES   += kernel/fs/fat32/fat32_chain.c kernel/fs/fat32/fat32_check.c \
-                  kernel/fs/fat32/fat32_cluster_set.c kernel/fs/fat32/fat32_directory.c \
-                  kernel/fs/fat32/fat32_mount.c kernel/fs/fat32/fat32_name.c kernel/fs/fat32/fat32_volume.c
+FAT32_SOURCES  := $(addprefix kernel/fs/fat32/fat32_, allocate.c block.c chain.c check.c cluster_set.c \
+                    directory.c journal.c mount.c name.c table.c volume.c write.c)
+KERNEL_SOURCES += $(FAT32_SOURCES)
+HOST_SOURCES   += $(FAT32_SOURCES)
 HOST_TESTS     += kernel/fs/fat32/fat32_check_test.c kernel/fs/fat32/fat32_core_test.c \
                   kernel/fs/fat32/fat32_image_test.c kernel/fs/fat32/fat32_name_test.c
