@@ -492,7 +492,8 @@ void capability_reach_begin(struct capability_reach *reach, uint64_t object_id, 
 static bool is_reaching_locked(const struct capability_reach *reach, const struct capability *node)
     REQUIRES(tree)
 {
-    if (node->id <= reach->after_id || node->object_id != reach->object_id) return false;
+    if (node->id <= reach->after_id) return false;
+    if (reach->object_id != 0 && node->object_id != reach->object_id) return false;
     uint64_t state = state_of(node);
     return is_referred_to(state) && !is_revoked(state);
 }

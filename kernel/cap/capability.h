@@ -172,8 +172,8 @@ void capability_describe(struct capability *capability, struct abi_derivation *o
 struct capability *capability_parent(struct capability *capability);
 
 /*
- * A walk over all capabilities that can reach an object, in the order of their ids, from the first
- * whose id is above `after_id`:
+ * A walk over all capabilities that can reach an object, or any object, in the order of their ids,
+ * from the first whose id is above `after_id`:
  *
  *     capability_reach_begin(&reach, object_id, after_id);
  *     while (capability_reach_next(&reach, &derivation)) ... may sleep, may stop ...
@@ -183,7 +183,7 @@ struct capability *capability_parent(struct capability *capability);
  * that found nothing so far answers true with an id of 0, so that the caller can pause.
  */
 struct capability_reach {
-    uint64_t object_id;
+    uint64_t object_id; /* 0: every object */
     uint64_t after_id;
     struct capability bookmark; /* where the walk is, in the list of all; its id is 0 */
 };

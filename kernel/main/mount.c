@@ -7,6 +7,7 @@
 #include "device/block_device.h"
 #include "fs/archive/archive.h"
 #include "fs/fat32/fat32_mount.h"
+#include "fs/procfs/procfs.h"
 #include "fs/vfs/vfs.h"
 
 /* Shows the volume, whose reference is consumed, in the root directory. */
@@ -29,6 +30,13 @@ static void mount_archive(const void *archive, uint64_t archive_bytes)
     if (show(TEXT("boot"), root.value))
         log_line("mount", "/boot is the boot archive, %llu KiB",
                  (unsigned long long)(archive_bytes >> 10));
+}
+
+static void mount_proc(void)
+{
+    struct vnode *root = procfs_init();
+    vnode_get(root); /* its own reference stays */
+    show(TEXT("proc"), root);
 }
 
 /* How many volumes of each kind are in the root. */
@@ -84,6 +92,7 @@ static bool has_partitions(const struct block_device *disk)
 void mount_all(const void *archive, uint64_t archive_bytes)
 {
     mount_archive(archive, archive_bytes);
+    mount_proc();
     struct volume_counts counts = {0};
     for (uint32_t i = 0; i < block_device_count(); i++) {
         struct block_device *device = block_device_at(i);

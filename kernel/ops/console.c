@@ -36,6 +36,7 @@ static uint64_t read_limit(const buffer_pin *pin)
 
 op_outcome op_read_console(struct op *op)
 {
+    if ((op->submission.op_flags & ABI_IO_DIRECT) != 0) return op_failed(FAIL(INVALID_ARGUMENT));
     if (op->pin.length == 0) return op_done(0);
     frame_result page = buffer_touch(op->pin.buffer, op->pin.offset / PAGE_BYTES);
     if (!is_ok(page.status)) return op_failed(page.status);

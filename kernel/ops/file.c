@@ -8,6 +8,7 @@
 #include "fs/vfs/vfs.h"
 #include "mm/heap.h"
 #include "ops/ops.h"
+#include "task/process.h"
 
 /* ---- open ---- */
 
@@ -24,7 +25,7 @@ static bool is_wanted_kind(const struct object *opened, uint32_t flags)
     return true;
 }
 
-typedef object_result open_function(struct object *directory, text path);
+typedef object_result open_function(struct op *op, text path);
 
 /* Opens what the span names, in a copy that the program cannot change any more. */
 static object_result open_object(struct op *op, open_function *open)
@@ -35,7 +36,7 @@ static object_result open_object(struct op *op, open_function *open)
     OWNED(path_owner) path = heap_take(length);
     if (path == nullptr) return (object_result){.status = FAIL(OUT_OF_MEMORY)};
     buffer_read(op->pin.buffer, op->pin.offset, path, length);
-    return open(op_object(op), (text){path, length});
+    return open(op, (text){path, length});
 }
 
 /* A handle with those of the rights asked for that the directory's handle has. */
@@ -48,14 +49,26 @@ static op_outcome open_with(struct op *op, open_function *open)
     return op_yield_found(op, opened, op->submission.args[0]);
 }
 
+static object_result open_path_waiting(struct op *op, text path)
+{
+    struct process *process = op_process(op);
+    struct vnode_requester requester = {process_id(process), process_quota(process)};
+    return vfs_open_for(op_object(op), path, &requester);
+}
+
+static object_result open_path_cached(struct op *op, text path)
+{
+    return vfs_open_cached(op_object(op), path);
+}
+
 static op_outcome open_waiting(struct op *op)
 {
-    return open_with(op, vfs_open);
+    return open_with(op, open_path_waiting);
 }
 
 op_outcome op_open(struct op *op)
 {
-    op_outcome outcome = open_with(op, vfs_open_cached);
+    op_outcome outcome = open_with(op, open_path_cached);
     return outcome.code == STATUS_WOULD_BLOCK ? op_defer(op, open_waiting) : outcome;
 }
 

@@ -1,5 +1,6 @@
 /* The machine as an object: what handles of kind SYSTEM name. */
 #include "base/bytes.h"
+#include "base/version.h"
 #include "debug/assert.h"
 #include "fs/vfs/vfs.h"
 #include "mm/frame_pool.h"
@@ -10,7 +11,7 @@
 #include "task/process.h"
 #include "time/clock.h"
 
-static const char VERSION_TEXT[] = "Peal 0.1";
+static const char VERSION_TEXT[] = PEAL_NAME " " PEAL_VERSION;
 
 static void system_destroy(struct object *object)
 {

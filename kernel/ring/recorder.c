@@ -6,6 +6,7 @@
  * that finds the same one before and after copying has copied one record.
  */
 #include "ring/recorder.h"
+#include "base/checked.h"
 #include "debug/assert.h"
 #include "mm/heap.h"
 #include "mm/quota.h"
@@ -260,6 +261,33 @@ bool recorder_pending(struct recorder *recorder, uint32_t index, struct record *
     }
     spin_release(&recorders_lock);
     return is_there;
+}
+
+static struct ring_description describe_ring(const struct ring *ring)
+{
+    /* Each counter is what it was a moment ago, not all of them the same moment. */
+    uint64_t more = atomic_load_explicit(&ring->more, memory_order_relaxed);
+    uint64_t suppressed = atomic_load_explicit(&ring->suppressed, memory_order_relaxed);
+    uint64_t reaped = ring_reaped(ring), written = ring_written(ring);
+    return (struct ring_description){
+        .submission_entries = ring->submission_entries,
+        .completion_entries = ring->completion_entries,
+        .flags = ring->flags,
+        .in_flight = ring_in_flight(ring),
+        .accepted = ring_accepted(ring),
+        .completed = written - min_of(more, written) + suppressed,
+        .unread = written - min_of(reaped, written),
+        .entered = atomic_load_explicit(&ring->entered, memory_order_relaxed),
+    };
+}
+
+bool recorder_describe_ring(struct recorder *recorder, struct ring_description *out_ring)
+{
+    spin_acquire(&recorders_lock);
+    const struct ring *ring = recorder->ring;
+    if (ring != nullptr) *out_ring = describe_ring(ring);
+    spin_release(&recorders_lock);
+    return ring != nullptr;
 }
 
 bool recorder_pending_in_panic(struct recorder *recorder, uint32_t index,

@@ -129,6 +129,20 @@ uint64_t recorder_thread(const struct recorder *recorder);
 void recorder_get(struct recorder *recorder);
 void recorder_put(struct recorder *recorder);
 
+/* A ring as people are told of it: counts are since it was made. */
+struct ring_description {
+    uint32_t submission_entries;
+    uint32_t completion_entries;
+    uint32_t flags;     /* ABI_RING_... */
+    uint32_t in_flight; /* accepted and not completed, besides what runs this moment */
+    uint64_t accepted;
+    uint64_t completed; /* final completions, those left out on request included */
+    uint64_t unread;    /* completions the program has not taken */
+    uint64_t entered;   /* system calls */
+};
+/* False: it has ended. */
+bool recorder_describe_ring(struct recorder *recorder, struct ring_description *out_ring);
+
 /*
  * The first record whose stamp is at least *stamp: copied, and *stamp moved behind it. False: there
  * is none. Starts with 0.

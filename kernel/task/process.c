@@ -100,7 +100,10 @@ static void take_apart(struct process *process)
     handle_table_empty(&process->handles);
     user_thread_tell_gone();
     buffer_table_empty(&process->buffers);
-    address_space_destroy(TAKE(process->addresses));
+    spin_acquire(&process->lock);
+    struct address_space *addresses = TAKE(process->addresses);
+    spin_release(&process->lock);
+    address_space_destroy(addresses);
     if (process->image != nullptr) image_put(TAKE(process->image));
 }
 
@@ -291,6 +294,42 @@ void process_fill_stat(struct process *process, struct abi_stat_process *out_sta
             atomic_load_explicit(&thread->thread->runtime_ns, memory_order_relaxed);
     spin_release(&process->lock);
     *out_stat = stat;
+}
+
+struct address_space *process_get_addresses(struct process *process)
+{
+    spin_acquire(&process->lock);
+    struct address_space *addresses = process->addresses;
+    if (addresses != nullptr) address_space_get(addresses);
+    spin_release(&process->lock);
+    return addresses;
+}
+
+static struct thread_description describe_thread(const struct thread *thread)
+{
+    /* Relaxed: each is what it was a moment ago. */
+    uint8_t priority = atomic_load_explicit(&thread->priority, memory_order_relaxed);
+    return (struct thread_description){
+        .id = thread->id,
+        .runtime_ns = atomic_load_explicit(&thread->runtime_ns, memory_order_relaxed),
+        .cpu = atomic_load_explicit(&thread->cpu, memory_order_relaxed),
+        .state = thread_state(thread),
+        .priority = (uint8_t)(priority - THREAD_PRIORITY_USER),
+    };
+}
+
+uint32_t process_describe_threads(struct process *process, struct thread_description *out_threads,
+                                  uint32_t capacity)
+{
+    uint32_t count = 0;
+    spin_acquire(&process->lock);
+    struct user_thread *thread;
+    list_for_each (thread, &process->threads, link) {
+        if (count == capacity) break;
+        out_threads[count++] = describe_thread(thread->thread);
+    }
+    spin_release(&process->lock);
+    return count;
 }
 
 _Atomic uint64_t *process_served_ns(struct process *process)

@@ -100,6 +100,21 @@ void process_end(struct process *process, const struct abi_exit *record);
 [[noreturn]] void process_exit_current(uint32_t code, bool whole_process);
 
 void process_fill_stat(struct process *process, struct abi_stat_process *out_stat);
+/* For listings, with a reference: nullptr once they are gone. address_space_put() */
+struct address_space *process_get_addresses(struct process *process);
+
+/* A thread as people are told of it. */
+struct thread_description {
+    uint64_t id;
+    uint64_t runtime_ns;
+    uint32_t cpu;     /* where it runs, or ran last */
+    uint8_t state;    /* enum thread_state */
+    uint8_t priority; /* as programs count */
+};
+/* Fills up to `capacity` and answers how many: the first ones, in the order in which they started.
+ */
+uint32_t process_describe_threads(struct process *process, struct thread_description *out_threads,
+                                  uint32_t capacity);
 /* The process with the smallest id that is at least `id`, counted; nullptr when there is none. */
 struct process *process_find_from(uint64_t id);
 uint32_t process_count(void);

@@ -52,7 +52,7 @@ struct process {
     /* Have locks of their own; given back on the way to ENDED. */
     struct handle_table handles;
     struct buffer_table buffers;
-    struct address_space *addresses; /* owned */
+    struct address_space *addresses; /* owned; goes under `lock`, for those who list it */
     struct image *image;             /* counted; nullptr before process_load() */
 
     /* Of the creator, while NEW. */

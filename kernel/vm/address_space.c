@@ -124,8 +124,14 @@ static void region_end_locked(struct address_space *space, struct region *region
     region_drop(space, region);
 }
 
+void address_space_get(struct address_space *space)
+{
+    /* Relaxed: whoever asks knows that it is there. */
+    atomic_fetch_add_explicit(&space->references, 1, memory_order_relaxed);
+}
+
 /* Gives back the memory of a space that has nothing left, with the last reference. */
-static void put(struct address_space *space)
+void address_space_put(struct address_space *space)
 {
     /* Release and acquire: whoever frees it comes after all others. */
     if (atomic_fetch_sub_explicit(&space->references, 1, memory_order_acq_rel) != 1) return;
@@ -143,7 +149,7 @@ void address_space_destroy(struct address_space *space)
         region_end_locked(space, region);
     mutex_release(&space->lock);
     page_table_destroy(&space->table);
-    put(space);
+    address_space_put(space);
 }
 
 const struct page_table *address_space_page_table(const struct address_space *space)
@@ -157,6 +163,34 @@ uint32_t address_space_region_count(struct address_space *space)
     uint32_t count = space->regions.count;
     mutex_release(&space->lock);
     return count;
+}
+
+/* ---- listing ---- */
+
+static void describe_region(const struct region *region, struct region_description *out_region)
+{
+    const struct capability *capability = region->capability;
+    *out_region = (struct region_description){
+        .start = region->start,
+        .end = region->end,
+        .access = region->access,
+        .access_max = region->access_max,
+        .derivation_id = capability != nullptr ? capability->id : 0,
+        .buffer_id = buffer_object(region->buffer)->id,
+        .buffer_offset = region->buffer_offset,
+        .buffer_bytes = buffer_size(region->buffer),
+        .buffer_committed_bytes = buffer_committed_bytes(region->buffer),
+    };
+}
+
+bool address_space_describe_region(struct address_space *space, user_address from,
+                                   struct region_description *out_region)
+{
+    mutex_acquire(&space->lock);
+    const struct region *region = region_set_find_from(&space->regions, from.value);
+    if (region != nullptr) describe_region(region, out_region);
+    mutex_release(&space->lock);
+    return region != nullptr;
 }
 
 /* ---- processors ---- */
@@ -238,7 +272,7 @@ static void stop_space(void *claimed)
     mutex_acquire(&space->lock);
     remove_revoked_locked(space);
     mutex_release(&space->lock);
-    put(space);
+    address_space_put(space);
 }
 
 static const struct capability_user_type region_user_type = {.claim = claim_region,

@@ -85,3 +85,24 @@ void address_space_activate(struct address_space *space);
 void address_space_deactivate(struct address_space *space);
 /* For listings: number of regions. */
 uint32_t address_space_region_count(struct address_space *space);
+
+/* One more reference, for whoever lists a space that may be destroyed meanwhile: it then has no
+ * regions, and is otherwise not to be used. */
+void address_space_get(struct address_space *space);
+void address_space_put(struct address_space *space);
+
+/* A region as people are told of it. */
+struct region_description {
+    uint64_t start; /* page aligned, as `end` */
+    uint64_t end;   /* first address behind it */
+    uint8_t access;
+    uint8_t access_max;
+    uint64_t derivation_id; /* of the capability it uses; 0: mapped by the kernel */
+    uint64_t buffer_id;     /* the object's */
+    uint64_t buffer_offset;
+    uint64_t buffer_bytes;
+    uint64_t buffer_committed_bytes; /* of the whole buffer */
+};
+/* The first region that ends behind the address; false: there is none. */
+bool address_space_describe_region(struct address_space *space, user_address from,
+                                   struct region_description *out_region);

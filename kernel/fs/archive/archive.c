@@ -100,6 +100,7 @@ static void archive_release(struct vnode *vnode)
 }
 
 static const struct vnode_operations archive_operations = {
+    .file_system = TEXT("archive"),
     .look_up = archive_look_up,
     .enumerate = archive_enumerate,
     .read_pages = archive_read_pages,

@@ -289,6 +289,7 @@ static status node_read_pages(struct vnode *vnode, uint64_t first_page, uint32_t
 }
 
 static const struct vnode_operations node_operations = {
+    .file_system = TEXT("fat32"),
     .look_up = node_look_up,
     .enumerate = node_enumerate,
     .read_pages = node_read_pages,

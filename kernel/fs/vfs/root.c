@@ -8,24 +8,18 @@
 #include "fs/vfs/vfs.h"
 #include "sync/spin_lock.h"
 
-struct root_entry {
-    char name[VFS_VOLUME_NAME_BYTES_MAX];
-    uint8_t name_bytes;
-    struct vnode *vnode; /* counted */
-};
-
 static struct vnode root;
 static spin_lock root_lock = SPIN_LOCK_INIT(LOCK_RANK_FILE);
-/* An entry below entry_count never changes. */
-static struct root_entry entries[VFS_VOLUMES_MAX] GUARDED_BY(root_lock);
+/* An entry below entry_count never changes, and counts its vnode. */
+static struct vfs_volume entries[VFS_VOLUMES_MAX] GUARDED_BY(root_lock);
 static uint32_t entry_count GUARDED_BY(root_lock);
 
-static text entry_name(const struct root_entry *entry)
+static text entry_name(const struct vfs_volume *entry)
 {
     return (text){entry->name, entry->name_bytes};
 }
 
-static struct root_entry *find_locked(text name) REQUIRES(root_lock)
+static struct vfs_volume *find_locked(text name) REQUIRES(root_lock)
 {
     for (uint32_t i = 0; i < entry_count; i++) {
         if (text_equal(entry_name(&entries[i]), name)) return &entries[i];
@@ -38,20 +32,20 @@ static vnode_result root_look_up(struct vnode *directory, text name)
     (void)directory;
     vnode_result result = {.status = FAIL(NOT_FOUND)};
     spin_acquire(&root_lock);
-    const struct root_entry *entry = find_locked(name);
+    const struct vfs_volume *entry = find_locked(name);
     if (entry != nullptr) {
-        vnode_get(entry->vnode);
-        result = (vnode_result){.value = entry->vnode};
+        vnode_get(entry->root);
+        result = (vnode_result){.value = entry->root};
     }
     spin_release(&root_lock);
     return result;
 }
 
-static bool entry_at(uint64_t index, struct root_entry *out_entry)
+bool vfs_volume_at(uint64_t index, struct vfs_volume *out_volume)
 {
     spin_acquire(&root_lock);
     bool is_there = index < entry_count;
-    if (is_there) *out_entry = entries[index];
+    if (is_there) *out_volume = entries[index];
     spin_release(&root_lock);
     return is_there;
 }
@@ -60,13 +54,13 @@ static status root_enumerate(struct vnode *directory, uint64_t cookie, directory
                              void *context)
 {
     (void)directory;
-    struct root_entry entry;
-    for (uint64_t i = cookie; entry_at(i, &entry); i++) {
+    struct vfs_volume entry;
+    for (uint64_t i = cookie; vfs_volume_at(i, &entry); i++) {
         struct abi_directory_entry record = {
             .kind = ABI_KIND_DIRECTORY,
             .next_cookie = i + 1,
-            .modified_ns = entry.vnode->modified_ns,
-            .attributes = entry.vnode->attributes,
+            .modified_ns = entry.root->modified_ns,
+            .attributes = entry.root->attributes,
         };
         if (!visit(context, &record, entry_name(&entry))) break;
     }
@@ -81,6 +75,7 @@ static void root_release(struct vnode *vnode)
 }
 
 static const struct vnode_operations root_operations = {
+    .file_system = TEXT("root"),
     .look_up = root_look_up,
     .enumerate = root_enumerate,
     .release = root_release,
@@ -102,10 +97,10 @@ static status add_locked(text name, struct vnode *vnode) REQUIRES(root_lock)
 {
     if (find_locked(name) != nullptr) return FAIL(ALREADY_EXISTS);
     if (entry_count == VFS_VOLUMES_MAX) return FAIL(OUT_OF_MEMORY);
-    struct root_entry *entry = &entries[entry_count++];
+    struct vfs_volume *entry = &entries[entry_count++];
     bytes_copy(entry->name, name.bytes, name.length);
     entry->name_bytes = (uint8_t)name.length;
-    entry->vnode = vnode;
+    entry->root = vnode;
     return OK;
 }
 

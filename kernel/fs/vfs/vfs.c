@@ -53,25 +53,29 @@ object_result vfs_open_vnode(struct vnode *vnode)
 }
 
 /* One name, from the cache; else, if that is allowed, from the file system. */
-static vnode_result step(struct vnode *directory, text name, bool may_wait)
+static vnode_result step(struct vnode *directory, text name, bool may_wait,
+                         const struct vnode_requester *requester)
 {
     if (directory->kind != ABI_KIND_DIRECTORY) return (vnode_result){.status = FAIL(NOT_FOUND)};
     struct vnode *known = name_cache_find(directory, name);
     if (known != nullptr) return (vnode_result){.value = known};
     if (!may_wait) return (vnode_result){.status = FAIL(WOULD_BLOCK)};
+    if (directory->operations->look_up_for != nullptr)
+        return directory->operations->look_up_for(directory, name, requester);
     vnode_result found = directory->operations->look_up(directory, name);
     if (is_ok(found.status)) name_cache_add(directory, name, found.value);
     return found;
 }
 
-static object_result open_path(struct object *directory, text path, bool may_wait)
+static object_result open_path(struct object *directory, text path, bool may_wait,
+                               const struct vnode_requester *requester)
 {
     TRY_AS(object_result, path_check(path));
     OWNED(vnode_owner) at = vfs_vnode(directory);
     vnode_get(at);
     text rest = path, name;
     while (path_next(&rest, &name)) {
-        vnode_result next = step(at, name, may_wait);
+        vnode_result next = step(at, name, may_wait, requester);
         TRY_AS(object_result, next.status);
         vnode_put(at);
         at = next.value;
@@ -79,14 +83,22 @@ static object_result open_path(struct object *directory, text path, bool may_wai
     return vfs_open_vnode(at);
 }
 
+static const struct vnode_requester the_kernel;
+
 object_result vfs_open(struct object *directory, text path)
 {
-    return open_path(directory, path, true);
+    return open_path(directory, path, true, &the_kernel);
+}
+
+object_result vfs_open_for(struct object *directory, text path,
+                           const struct vnode_requester *requester)
+{
+    return open_path(directory, path, true, requester);
 }
 
 object_result vfs_open_cached(struct object *directory, text path)
 {
-    return open_path(directory, path, false);
+    return open_path(directory, path, false, &the_kernel);
 }
 
 /* ---- directories ---- */

@@ -29,6 +29,9 @@
  *   IO_ERROR, OUT_OF_MEMORY
  */
 object_result vfs_open(struct object *directory, text path);
+/* The same, for somebody: see look_up_for in fs/vfs/vnode.h. vfs_open is for the kernel. */
+object_result vfs_open_for(struct object *directory, text path,
+                           const struct vnode_requester *requester);
 /* No wait: as vfs_open when every name on the way is in the name cache; else WOULD_BLOCK. */
 object_result vfs_open_cached(struct object *directory, text path);
 
@@ -131,5 +134,12 @@ uint64_t vfs_take_volume_number(void);
 #define VFS_VOLUMES_MAX           34u
 #define VFS_VOLUME_NAME_BYTES_MAX 31u
 status vfs_add_volume(text name, struct vnode *root);
+/* A volume in the synthetic root, by its place there; they keep it. False: there are fewer. */
+struct vfs_volume {
+    char name[VFS_VOLUME_NAME_BYTES_MAX];
+    uint8_t name_bytes;
+    struct vnode *root; /* borrowed: a volume stays */
+};
+bool vfs_volume_at(uint64_t index, struct vfs_volume *out_volume);
 /* Memory that holds file contents and is given up when frames run out. */
 uint64_t vfs_cache_bytes(void);

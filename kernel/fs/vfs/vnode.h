@@ -37,12 +37,24 @@ struct vnode_volume_info {
     text device;    /* name of the block device; empty: none */
 };
 
+/* Who asks: for file systems that answer each differently, or let him pay. */
+struct vnode_requester {
+    uint64_t process;           /* number; 0: the kernel */
+    struct memory_quota *quota; /* borrowed; nullptr: the kernel's */
+};
+
 /* Those a file system does not have are nullptr: the vfs answers PERMISSION_DENIED for it (reads
  * and look-ups excepted, which exist for the kinds that have them). */
 struct vnode_operations {
+    text file_system; /* what people call it: "fat32" */
+
     /* One name in a directory, compared as the file system does. One reference. NOT_FOUND,
      * IO_ERROR, OUT_OF_MEMORY */
     vnode_result (*look_up)(struct vnode *directory, text name);
+    /* In place of look_up where what is found is made for who asks, and not to be found again under
+     * this name: it is in no cache of names. Also QUOTA_EXCEEDED. */
+    vnode_result (*look_up_for)(struct vnode *directory, text name,
+                                const struct vnode_requester *requester);
     /* Visits entries from the cookie on (0: the first), giving each the cookie of the next.
      * IO_ERROR */
     status (*enumerate)(struct vnode *directory, uint64_t cookie, directory_visitor *visit,
