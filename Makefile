@@ -222,7 +222,8 @@ HOST_OBJECTS := $(patsubst %,$(BUILD)/host/%.o,$(HOST_SOURCES))
 FUZZ_LIBRARY := $(BUILD)/fuzz/libpeal_host.a
 FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzz/%.o,$(HOST_SOURCES))
 SUPPORT_OBJECTS := $(BUILD)/host/tests/support/test.c.o $(BUILD)/host/tests/support/allocation.c.o \
-                   $(BUILD)/host/tests/support/disk_log.c.o $(BUILD)/host/tests/support/fat_image.c.o
+                   $(BUILD)/host/tests/support/disk_log.c.o $(BUILD)/host/tests/support/fat_image.c.o \
+                   $(BUILD)/host/tests/support/tree_history.c.o
 
 $(BUILD)/host/%.o: % $(call flags_of,host)
 	$(COMPILE) $(HOST_FLAGS)

@@ -399,9 +399,7 @@ static bool entries_read(struct fat_tree *tree, uint32_t directory)
         const uint8_t *bytes = cluster_bytes(tree, cluster);
         for (uint32_t at = 0; at < tree->cluster_bytes; at += 32, index++) {
             const uint8_t *entry = bytes + at;
-            if (is_end && entry[0] != 0)
-                return wrong(tree, "%s: entry %u lies behind the end", tree->nodes[directory].name,
-                             index);
+            if (is_end && entry[0] != 0) tree->leftovers |= FAT_LEFT_BEHIND_END;
             is_end = is_end || entry[0] == 0;
             bool is_used = !is_end && entry[0] != 0xe5;
             if (!is_used && parts.total != 0) {

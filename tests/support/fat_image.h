@@ -28,6 +28,7 @@ static constexpr uint32_t FAT_LEFT_IN_USE = 1 << 2;     /* marked as not unmount
 static constexpr uint32_t FAT_LEFT_NO_COUNTS = 1 << 3;  /* FSInfo says that it does not know */
 static constexpr uint32_t FAT_LEFT_TABLES_APART = 1 << 4;
 static constexpr uint32_t FAT_LEFT_NAME_PARTS = 1 << 5; /* parts of long names without an entry */
+static constexpr uint32_t FAT_LEFT_BEHIND_END = 1 << 6; /* entries behind a directory's end */
 
 #define FAT_NAME_BYTES_MAX 800
 #define FAT_NODE_ROOT      0u /* index of the root; it is its own parent */

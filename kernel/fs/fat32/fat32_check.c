@@ -341,8 +341,21 @@ static status entry_visit(struct check *check, const uint8_t *entry, uint64_t of
 
 /* ---- directories ---- */
 
-/* The entries of one cluster; *out_is_end: the rest of the directory is unused. */
-static status directory_cluster_visit(struct check *check, uint32_t cluster, bool *out_is_end)
+/*
+ * What follows a directory's end is nothing: some systems take it for entries nevertheless. A power
+ * cut leaves it when the end had not moved yet.
+ */
+static status entry_clear(struct check *check, const uint8_t *entry, uint64_t offset)
+{
+    if (entry[ENTRY_NAME] == NAME_END) return OK;
+    check->report->entries_cleared++;
+    check->entries_to_repair++;
+    static const uint8_t nothing[ENTRY_BYTES];
+    return check->repairs_entries ? entry_write(check, offset, nothing) : OK;
+}
+
+/* The entries of one cluster; *is_end: the rest of the directory is unused. */
+static status directory_cluster_visit(struct check *check, uint32_t cluster, bool *is_end)
 {
     uint64_t start = fat32_cluster_start(check->volume, cluster);
     for (uint32_t at = 0; at < check->volume->cluster_bytes; at += ENTRY_BYTES) {
@@ -352,9 +365,9 @@ static status directory_cluster_visit(struct check *check, uint32_t cluster, boo
             bytes_copy(check->sector, bytes.value, ENTRY_SECTOR_BYTES);
         }
         const uint8_t *entry = check->sector + at % ENTRY_SECTOR_BYTES;
-        *out_is_end = entry[ENTRY_NAME] == NAME_END;
-        if (*out_is_end) return OK;
-        TRY(entry_visit(check, entry, start + at));
+        *is_end = *is_end || entry[ENTRY_NAME] == NAME_END;
+        TRY(*is_end ? entry_clear(check, entry, start + at)
+                    : entry_visit(check, entry, start + at));
         check->entry_index++;
     }
     return OK;
@@ -386,7 +399,7 @@ static status directory_visit(struct check *check, struct waiting_directory dire
                     .status);
             TRY(directory_dots_check(check));
         }
-        if (!is_end) TRY(directory_cluster_visit(check, cluster, &is_end));
+        TRY(directory_cluster_visit(check, cluster, &is_end));
         TRY(chain_step(check, nullptr, cluster, &cluster));
     }
     return parts_drop(check);
@@ -398,6 +411,7 @@ static status walk(struct check *check)
     fat32_cluster_set_clear(&check->ends);
     check->report->chains_cut = 0;
     check->report->name_parts_removed = 0;
+    check->report->entries_cleared = 0;
     check->entries_to_repair = 0;
     TRY(directory_push(check, check->volume->root_cluster, 0));
     struct waiting_directory next;

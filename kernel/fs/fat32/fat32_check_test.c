@@ -242,6 +242,18 @@ TEST(parts_of_names_without_their_entry_are_deleted)
     CHECK(fat_tree_find(&tree, fat_tree_find(&tree, 1, "INNER"), "x") != UINT32_MAX);
 }
 
+TEST(entries_behind_the_end_of_a_directory_are_cleared)
+{
+    make_sound();
+    chain(100, 2);
+    entry(4, 5, "BEHIND  TXT", 0, 100, 1024);
+    CHECK_EQUAL(FAT_LEFT_BEHIND_END | FAT_LEFT_LOST_CLUSTERS, leftovers());
+    check(true);
+    CHECK_EQUAL(1, report.entries_cleared);
+    CHECK_EQUAL(2, report.clusters_freed);
+    check_is_repaired();
+}
+
 TEST(without_repair_it_is_only_told_what_would_be_done)
 {
     make_sound();

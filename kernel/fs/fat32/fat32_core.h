@@ -139,6 +139,7 @@ struct fat32_report {
     uint32_t clusters_freed;      /* lost ones, and such behind a file's end */
     uint32_t chains_cut;          /* files longer on the disk than they say */
     uint32_t name_parts_removed;  /* parts of long names without their entry */
+    uint32_t entries_cleared;     /* behind a directory's end */
     uint32_t table_sectors_apart; /* of the other tables, where they were not like the one in use */
     /* What was wrong beyond that and where, in words; then the volume stays read-only. Lies in the
      * volume. */
@@ -159,10 +160,10 @@ status fat32_recover(struct fat32_volume *volume, struct fat32_report *out_repor
  * directories that are not where they say, names that no file may have, tables that differ.
  *
  * With `repair`, what a power cut can leave is put right: lost clusters, chains too long, tables
- * that differ, parts of names without an entry. A power cut in this leaves less of the same. The
- * volume is marked as in use already, and nothing in its cached blocks is dirty. Anything else is
- * damage: the first that is found is told, nothing is changed, and the volume is read-only from
- * then on.
+ * that differ, parts of names without an entry, entries behind a directory's end. A power cut in
+ * this leaves less of the same. The volume is marked as in use already, and nothing in its cached
+ * blocks is dirty. Anything else is damage: the first that is found is told, nothing is changed,
+ * and the volume is read-only from then on.
  *
  * Fills the report but for was_dirty and journal_replayed; without `repair` it counts what would be
  * done. Recursion-free; the depth and number of directories are bounded by memory only.

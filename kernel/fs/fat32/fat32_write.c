@@ -396,7 +396,8 @@ status fat32_mark_clean(struct fat32_volume *volume)
     TRY(fat32_volume_check_writable(volume));
     TRY(fat32_checkpoint(volume));
     struct fat32_writing *writing = volume->writing;
-    if (!writing->is_in_use && !writing->was_dirty) return fat32_volume_flush(volume);
+    TRY(fat32_volume_flush(volume)); /* the count is true of what is on the medium */
+    if (!writing->is_in_use && !writing->was_dirty) return OK;
     /* Whatever fails: the next change marks it again, and the next attempt finishes this one. */
     writing->is_in_use = false;
     writing->was_dirty = true;
