@@ -97,44 +97,6 @@ size_result peal_file_size(file_ref file)
     return (size_result){OK, stat.size_bytes};
 }
 
-stream_ref peal_granted_stream(text name)
-{
-    const struct abi_startup_handle *granted = peal_granted(name);
-    bool is_stream =
-        granted != nullptr && (granted->kind == ABI_KIND_CONSOLE || granted->kind == ABI_KIND_FILE);
-    return (stream_ref){is_stream ? granted->handle : ABI_HANDLE_NONE};
-}
-
-size_result peal_stream_read(stream_ref stream, span into)
-{
-    return transfer(stream.raw, into.bytes, into.length,
-                    (struct transfer){ABI_OP_READ, ABI_ACCESS_WRITE, 0, ABI_OFFSET_CURRENT});
-}
-
-size_result peal_stream_read_try(stream_ref stream, span into)
-{
-    return transfer(
-        stream.raw, into.bytes, into.length,
-        (struct transfer){ABI_OP_READ, ABI_ACCESS_WRITE, ABI_READ_DO_NOT_WAIT, ABI_OFFSET_CURRENT});
-}
-
-size_result peal_stream_write(stream_ref stream, view from)
-{
-    return transfer(stream.raw, from.bytes, from.length,
-                    (struct transfer){ABI_OP_WRITE, ABI_ACCESS_READ, 0, ABI_OFFSET_CURRENT});
-}
-
-status peal_stream_write_all(stream_ref stream, view from)
-{
-    while (from.length > 0) {
-        size_result written = peal_stream_write(stream, from);
-        TRY(written.status);
-        if (written.value == 0 || written.value > from.length) return FAIL(IO_ERROR);
-        from = (view){(const uint8_t *)from.bytes + written.value, from.length - written.value};
-    }
-    return OK;
-}
-
 status peal_console_watch(console_ref console)
 {
     return peal_call(

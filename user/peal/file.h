@@ -1,5 +1,5 @@
 /*
- * Files, directories, and streams: what is read, written or listed.
+ * Files and directories: what is read, written or listed. Streams are in stream.h.
  *
  * Reads and writes move bytes between the object and registered memory; see memory.h for what that
  * is. They may move fewer than asked for; 0 read is the end. A directory is opened relative to
@@ -8,7 +8,7 @@
  * Context: any thread; sleeps until the device has answered.
  */
 #pragma once
-#include "peal/handle.h"
+#include "peal/stream.h"
 #include <abi/ring.h>
 
 /* Rights to ask for when opening. */
@@ -52,30 +52,6 @@ size_result peal_file_write_at(file_ref file, view from, uint64_t offset_bytes);
 /* Moves the position to `distance` from ABI_SEEK_SET, _CURRENT or _END, clamped to the file. */
 size_result peal_file_seek(file_ref file, int64_t distance, uint32_t from);
 size_result peal_file_size(file_ref file);
-
-/*
- * A stream is a file or a console: what "stdin" and "stdout" are.
- */
-typedef struct stream_ref {
-    peal_raw_handle raw;
-} stream_ref;
-static inline stream_ref stream_of_file(file_ref file)
-{
-    return (stream_ref){file.raw};
-}
-static inline stream_ref stream_of_console(console_ref console)
-{
-    return (stream_ref){console.raw};
-}
-/* The granted stream of this name; nil when there is none. */
-stream_ref peal_granted_stream(text name);
-size_result peal_stream_read(stream_ref stream, span into);
-/* As above; WOULD_BLOCK when a console has nothing. */
-size_result peal_stream_read_try(stream_ref stream, span into);
-/* One write: may be short. */
-size_result peal_stream_write(stream_ref stream, view from);
-/* Until all is written, or an error. */
-status peal_stream_write_all(stream_ref stream, view from);
 
 /*
  * Completes when Ctrl-C is typed, which then does not reach readers. BUSY when somebody watches.

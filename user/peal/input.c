@@ -9,19 +9,12 @@
 
 /* ---- bytes ---- */
 
-static bool is_console(stream_ref stream)
-{
-    struct abi_stat stat;
-    return is_ok(peal_raw_stat(stream.raw, &stat)) && stat.kind == ABI_KIND_CONSOLE;
-}
-
-/* Shows what was typed and makes it what a file would hold; stops at Ctrl-D. */
+/* Makes what was typed what a file would hold; stops at Ctrl-D. */
 static size_t take_typed(char *typed, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         if (typed[i] == END_OF_INPUT) return i;
         if (typed[i] == '\r') typed[i] = '\n';
-        peal_print("%c", typed[i]);
     }
     return length;
 }
@@ -29,9 +22,11 @@ static size_t take_typed(char *typed, size_t length)
 size_result peal_input_read(stream_ref from, span into)
 {
     size_result read = peal_stream_read(from, into);
-    if (!is_ok(read.status) || read.value == 0 || !is_console(from)) return read;
+    if (!is_ok(read.status) || read.value == 0 || from.kind != ABI_KIND_CONSOLE) return read;
     read.value = take_typed(into.bytes, read.value);
-    peal_flush();
+    /* At the console itself: the output may go elsewhere. One that cannot be written to is silent.
+     */
+    ignore_status(peal_stream_write_all(from, (view){into.bytes, read.value}));
     return read;
 }
 

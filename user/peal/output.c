@@ -1,5 +1,4 @@
 #include "peal/output.h"
-#include "peal/file.h"
 #include "peal/mutex.h"
 #include "peal/path.h"
 #include "peal/program.h"
@@ -12,20 +11,33 @@ static void output_empty(struct writer *writer);
 static struct writer output __attribute__((guarded_by(&output_mutex))) = {
     .bytes = output_bytes, .capacity = OUTPUT_BYTES, .empty = output_empty};
 
+static stream_ref redirected __attribute__((guarded_by(&output_mutex)));
+static stream_ref redirected_errors __attribute__((guarded_by(&output_mutex)));
+/* The first one that was not OK. */
+static status output_status __attribute__((guarded_by(&output_mutex)));
+
 /* A program that was granted no stream of this name, but the console, writes there. */
 static stream_ref stream_named(text name)
 {
     stream_ref stream = peal_granted_stream(name);
-    return stream.raw != ABI_HANDLE_NONE ? stream : peal_granted_stream(TEXT("console"));
+    return !stream_is_nil(stream) ? stream : peal_granted_stream(TEXT("console"));
 }
 
-static void output_empty(struct writer *writer)
+__attribute__((requires_capability(&output_mutex))) static void
+output_empty_locked(struct writer *writer)
 {
-    stream_ref standard_output = stream_named(TEXT("stdout"));
-    if (standard_output.raw != ABI_HANDLE_NONE &&
-        !is_ok(peal_stream_write_all(standard_output, view_of(writer_text(writer)))))
-        writer->is_truncated = true;
+    stream_ref to = stream_is_nil(redirected) ? stream_named(TEXT("stdout")) : redirected;
+    status written =
+        stream_is_nil(to) ? OK : peal_stream_write_all(to, view_of(writer_text(writer)));
+    if (!is_ok(written)) writer->is_truncated = true;
+    if (is_ok(output_status)) output_status = written;
     writer->length = 0;
+}
+
+/* Called by what has the mutex: the writer does not know that. */
+__attribute__((no_thread_safety_analysis)) static void output_empty(struct writer *writer)
+{
+    output_empty_locked(writer);
 }
 
 __attribute__((requires_capability(&output_mutex))) static void output_flush(void)
@@ -70,15 +82,39 @@ bool peal_output_failed(void)
     return failed;
 }
 
+bool peal_output_end(void)
+{
+    mutex_lock(&output_mutex);
+    output_flush();
+    status ended = output_status;
+    output_status = OK;
+    mutex_unlock(&output_mutex);
+    if (!is_ok(ended)) peal_error_status(TEXT("standard output"), ended);
+    return is_ok(ended);
+}
+
+status peal_output_redirect(stream_ref to, stream_ref errors)
+{
+    mutex_lock(&output_mutex);
+    output_flush();
+    status before = output_status;
+    output_status = OK;
+    redirected = to;
+    redirected_errors = errors;
+    mutex_unlock(&output_mutex);
+    return before;
+}
+
 /* One line, built before it is written, so that lines of several threads do not mix. */
 static void error_write(struct writer *line)
 {
-    stream_ref standard_error = stream_named(TEXT("stderr"));
     if (line->length == line->capacity) line->length--;
     line->bytes[line->length++] = '\n';
     mutex_lock(&output_mutex);
     output_flush();
-    if (standard_error.raw != ABI_HANDLE_NONE)
+    stream_ref standard_error =
+        stream_is_nil(redirected_errors) ? stream_named(TEXT("stderr")) : redirected_errors;
+    if (!stream_is_nil(standard_error))
         ignore_status(peal_stream_write_all(standard_error, /* there is nowhere else to say it */
                                             view_of(writer_text(line))));
     mutex_unlock(&output_mutex);

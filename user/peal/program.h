@@ -61,5 +61,8 @@ const struct abi_startup_handle *peal_granted_at(uint32_t index);
 /* Writes out what is buffered and ends the process with all its threads. */
 [[noreturn]] void peal_exit(int code);
 
+/* As above, but what is buffered is lost. */
+[[noreturn]] void peal_exit_at_once(int code);
+
 /* Ends the process at once: what is buffered is lost. For states that cannot be. */
 [[noreturn]] void peal_abort(void);

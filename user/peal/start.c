@@ -11,6 +11,7 @@
 #include "peal/program.h"
 #include "peal/ring.h"
 #include "peal/thread_internal.h"
+#include "peal/usage.h"
 
 #define NO_STACK_PROTECTOR __attribute__((no_stack_protector))
 
@@ -193,11 +194,16 @@ const struct abi_startup_handle *peal_granted(text name)
     return nullptr;
 }
 
-void peal_exit(int code)
+void peal_exit_at_once(int code)
 {
-    peal_flush();
     peal_system_call(ABI_SYSCALL_EXIT, (uint32_t)code, ABI_EXIT_PROCESS);
     __builtin_trap();
+}
+
+void peal_exit(int code)
+{
+    if (!peal_output_end() && code == 0) code = EXIT_CODE_FAILED;
+    peal_exit_at_once(code);
 }
 
 void peal_abort(void)

@@ -1,13 +1,13 @@
-#include "peal/file.h"
+#include "peal/input.h"
 #include "peal/output.h"
 #include "peal/usage.h"
 
-static const char usage[] =
-    "cat [file]...\n"
-    "Prints files one after the other; without any, what is typed, up to Ctrl-D.\n";
+static const char usage[] = "cat [file]...\n"
+                            "Prints files one after the other; without any, its standard input. At "
+                            "the console that is what\n"
+                            "is typed, up to Ctrl-D.\n";
 
-#define CHUNK_BYTES  (64u << 10)
-#define END_OF_INPUT 4 /* Ctrl-D */
+#define CHUNK_BYTES (64u << 10)
 
 static uint8_t chunk[CHUNK_BYTES];
 
@@ -25,19 +25,16 @@ static status print_file(text path)
     }
 }
 
-/* A console gives bytes as they are typed, without showing them: that is done here. */
-static status print_typed(void)
+static status print_input(void)
 {
+    stream_ref out = peal_granted_stream(TEXT("stdout"));
     stream_ref in = peal_granted_stream(TEXT("stdin"));
     for (;;) {
-        size_result read = peal_stream_read(in, SPAN_OF(chunk));
+        size_result read = peal_input_read(in, SPAN_OF(chunk));
         TRY(read.status);
         if (read.value == 0) return OK;
-        for (uint64_t i = 0; i < read.value; i++) {
-            if (chunk[i] == END_OF_INPUT) return OK;
-            peal_print("%c", chunk[i] == '\r' ? '\n' : chunk[i]);
-        }
-        peal_flush();
+        if (in.kind == ABI_KIND_CONSOLE && out.kind == ABI_KIND_CONSOLE) continue; /* it is shown */
+        TRY(peal_stream_write_all(out, (view){chunk, read.value}));
     }
 }
 
@@ -46,7 +43,7 @@ int peal_main(struct peal_arguments arguments)
     if (peal_wants_help(arguments, usage)) return 0;
     int code = 0;
     if (arguments.count == 1) {
-        status printed = print_typed();
+        status printed = print_input();
         if (!is_ok(printed)) {
             peal_error_status(TEXT("stdin"), printed);
             code = EXIT_CODE_FAILED;
