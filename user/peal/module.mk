@@ -13,14 +13,16 @@ USER_LIBRARY_SOURCES += user/peal/history.c \
 USER_HOST_SOURCES += \
     user/peal/calendar.c user/peal/format.c user/peal/heap_arena.c user/peal/names.c \
     user/peal/path.c user/peal/region_table.c user/peal/spawn_block.c user/peal/status.c \
-    user/peal/text.c user/peal/trace.c user/programs/shell/completion.c user/programs/shell/line_editor.c \
+    user/peal/text.c user/peal/trace.c user/programs/shell/completion.c user/programs/shell/glob.c \
+    user/programs/shell/line_editor.c user/programs/shell/parse.c \
     user/programs/shell/words.c
 
 USER_HOST_TESTS += \
     user/peal/calendar_test.c user/peal/format_test.c user/peal/heap_arena_test.c \
     user/peal/path_test.c user/peal/region_table_test.c user/peal/spawn_block_test.c \
     user/peal/text_test.c user/peal/trace_test.c user/programs/shell/completion_test.c \
-    user/programs/shell/line_editor_test.c user/programs/shell/words_test.c
+    user/programs/shell/glob_test.c user/programs/shell/line_editor_test.c \
+    user/programs/shell/parse_test.c user/programs/shell/words_test.c
 
 # Tasks, and what they stand on.
 USER_LIBRARY_SOURCES += user/peal/history.c \

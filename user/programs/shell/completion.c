@@ -49,7 +49,7 @@ text completion_addition(const struct completion *completion)
 
 bool completion_is_special(char byte)
 {
-    text special = TEXT(" \\'\"$;#|<>&");
+    text special = TEXT(" \\'\"$;#|<>&*?[");
     return peal_text_find(special, byte, 0) < special.length;
 }
 
@@ -63,20 +63,21 @@ text completion_plain(text word, char *bytes)
     return (text){bytes, length};
 }
 
-static bool ends_word(text line, size_t at)
+/* Whether the character at `at` is one of these, and no backslash is before it. */
+static bool is_one_of(text characters, text line, size_t at)
 {
-    bool is_end = line.bytes[at] == ' ' || line.bytes[at] == ';';
-    return is_end && (at == 0 || line.bytes[at - 1] != '\\');
+    bool is_one = peal_text_find(characters, line.bytes[at], 0) < characters.length;
+    return is_one && (at == 0 || line.bytes[at - 1] != '\\');
 }
 
 struct word_at_cursor completion_word(text line)
 {
     size_t start = line.length;
-    while (start > 0 && !ends_word(line, start - 1))
+    while (start > 0 && !is_one_of(TEXT(" ;|&<>"), line, start - 1))
         start--;
     size_t before = start;
     while (before > 0 && line.bytes[before - 1] == ' ')
         before--;
-    return (struct word_at_cursor){.start = start,
-                                   .is_command = before == 0 || line.bytes[before - 1] == ';'};
+    return (struct word_at_cursor){
+        .start = start, .is_command = before == 0 || is_one_of(TEXT(";|&"), line, before - 1)};
 }

@@ -38,13 +38,17 @@ TEST(half_a_code_point_is_never_added)
     CHECK(peal_text_equal(completion_addition(&completion), TEXT("x")));
 }
 
-TEST(the_word_at_the_cursor_is_a_command_at_the_start_and_after_a_semicolon)
+TEST(the_word_at_the_cursor_is_a_command_at_the_start_and_after_an_operator)
 {
     CHECK(completion_word(TEXT("ca")).is_command);
     CHECK(completion_word(TEXT("  ca")).is_command);
     CHECK(completion_word(TEXT("ls;ca")).is_command);
     CHECK(completion_word(TEXT("ls; ca")).is_command);
+    CHECK(completion_word(TEXT("ls | ca")).is_command);
+    CHECK(completion_word(TEXT("ls &&ca")).is_command);
     CHECK(!completion_word(TEXT("ls ca")).is_command);
+    CHECK(!completion_word(TEXT("ls >ca")).is_command);
+    CHECK_EQUAL(4, completion_word(TEXT("ls >ca")).start);
     CHECK_EQUAL(3, completion_word(TEXT("ls ca")).start);
     CHECK_EQUAL(3, completion_word(TEXT("ls ")).start);
 }

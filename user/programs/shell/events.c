@@ -1,24 +1,21 @@
 #include "events.h"
 #include "peal/memory.h"
-#include "peal/output.h"
 #include "peal/ring.h"
 
-/* User data of the three. */
-#define EVENT_TYPED     1u
-#define EVENT_INTERRUPT 2u
-#define EVENT_ENDED     3u
+/* User data: from USER_DATA_ENDED on they are the ends of programs. */
+#define USER_DATA_TYPED     1u
+#define USER_DATA_INTERRUPT 2u
+#define USER_DATA_LEASH     3u
+#define USER_DATA_ENDED     16u
 
 static console_ref console;
-static bool is_watching, is_reading;
+static channel_ref leash;
+static bool is_watching, is_reading, is_leash_watched;
 static char typed_bytes[256];
-static struct abi_exit ended;
+static struct event late[EVENTS_PROCESSES_MAX];
+static uint32_t late_count;
 
-void events_init(console_ref the_console)
-{
-    console = the_console;
-}
-
-/* Never more than three in flight, so that there always is a slot. */
+/* Never more in flight than the ring holds, so that there always is a slot. */
 static void push(struct abi_submission submission)
 {
     struct abi_submission *slot = peal_ring_slot();
@@ -29,10 +26,19 @@ static void push(struct abi_submission submission)
 
 static void watch(void)
 {
-    if (is_watching) return;
+    if (is_watching || console_is_nil(console) || !channel_is_nil(leash)) return;
     is_watching = true;
     push((struct abi_submission){
-        .op = ABI_OP_CONSOLE_WATCH, .capability = console.raw, .user_data = EVENT_INTERRUPT});
+        .op = ABI_OP_CONSOLE_WATCH, .capability = console.raw, .user_data = USER_DATA_INTERRUPT});
+}
+
+/* Nothing is ever sent: what completes it is that the other end is gone. */
+static void watch_leash(void)
+{
+    if (is_leash_watched || channel_is_nil(leash)) return;
+    is_leash_watched = true;
+    push((struct abi_submission){
+        .op = ABI_OP_CHANNEL_RECEIVE, .capability = leash.raw, .user_data = USER_DATA_LEASH});
 }
 
 static void read_typed(void)
@@ -48,78 +54,102 @@ static void read_typed(void)
                                  .buffer_index = where.buffer_index,
                                  .buffer_offset_bytes = where.offset_bytes,
                                  .length_bytes = where.length_bytes,
-                                 .user_data = EVENT_TYPED});
+                                 .user_data = USER_DATA_TYPED});
 }
 
-/* The next thing that happened. A watch that another program holds already is no event. */
-static struct abi_completion next_event(void)
+void events_init(console_ref the_console, channel_ref the_leash)
 {
-    struct abi_completion done;
-    for (;;) {
-        if (!peal_reap(&done)) {
-            ignore_status(peal_submit(1, ABI_DEADLINE_NEVER).status); /* we look again anyway */
-            continue;
-        }
-        if (done.user_data == EVENT_INTERRUPT) {
-            is_watching = false;
-            if (done.tag != ABI_RESULT_OK) continue;
-        }
-        return done;
-    }
-}
-
-/* What was typed before Ctrl-C, but is told after it, belongs to the line that Ctrl-C ends. */
-static void forget_typed(void)
-{
-    struct abi_completion done;
-    while (is_reading && peal_reap(&done))
-        if (done.user_data == EVENT_TYPED) is_reading = false;
-}
-
-bool events_read(text *out_typed, status *out_status)
-{
+    console = the_console;
+    leash = the_leash;
     watch();
-    read_typed();
-    struct abi_completion done = next_event();
-    *out_status = OK;
-    if (done.user_data != EVENT_TYPED) {
-        forget_typed();
-        return false;
-    }
+    watch_leash();
+}
+
+static bool take_typed(const struct abi_completion *done, struct event *out_event)
+{
     is_reading = false;
-    if (done.tag != ABI_RESULT_OK) *out_status = status_of_raw(done.error);
-    *out_typed = (text){typed_bytes, done.tag == ABI_RESULT_OK ? done.value : 0};
+    bool is_good = done->tag == ABI_RESULT_OK;
+    *out_event = (struct event){.kind = EVENT_TYPED,
+                                .typed = {typed_bytes, is_good ? done->value : 0},
+                                .status = is_good ? OK : status_of_raw(done->error)};
     return true;
 }
 
-static status push_wait(process_ref process)
+static bool take_interrupt(const struct abi_completion *done, struct event *out_event)
+{
+    is_watching = false;
+    if (done->tag != ABI_RESULT_OK) return false; /* another program watches: that is no event */
+    *out_event = (struct event){.kind = EVENT_INTERRUPT, .status = OK};
+    return true;
+}
+
+/* False: it was nothing to tell. */
+static bool take(const struct abi_completion *done, struct event *out_event)
+{
+    switch (done->user_data) {
+    case USER_DATA_TYPED:
+        return take_typed(done, out_event);
+    case USER_DATA_INTERRUPT:
+        return take_interrupt(done, out_event);
+    case USER_DATA_LEASH:
+        *out_event = (struct event){.kind = EVENT_INTERRUPT, .status = OK};
+        return true;
+    default:
+        *out_event =
+            (struct event){.kind = EVENT_ENDED,
+                           .status = done->tag == ABI_RESULT_OK ? OK : status_of_raw(done->error),
+                           .number = done->user_data - USER_DATA_ENDED};
+        return true;
+    }
+}
+
+/* What was typed before Ctrl-C, but is told after it, belongs to the line that Ctrl-C ends. Ends of
+ * programs that come before it are told later. */
+static void forget_typed(void)
+{
+    struct abi_completion done;
+    struct event event;
+    while (is_reading && peal_reap(&done))
+        if (take(&done, &event) && event.kind == EVENT_ENDED && late_count < EVENTS_PROCESSES_MAX)
+            late[late_count++] = event;
+}
+
+bool events_poll(struct event *out_event)
+{
+    struct abi_completion done;
+    if (late_count > 0) {
+        *out_event = late[--late_count];
+        return true;
+    }
+    while (peal_reap(&done)) {
+        if (!take(&done, out_event)) continue;
+        if (out_event->kind == EVENT_INTERRUPT) forget_typed();
+        return true;
+    }
+    return false;
+}
+
+struct event events_wait(bool wants_typed)
+{
+    struct event event;
+    watch();
+    if (wants_typed) read_typed();
+    while (!events_poll(&event)) {
+        ignore_status(peal_submit(1, ABI_DEADLINE_NEVER).status); /* we look again anyway */
+    }
+    return event;
+}
+
+status events_await_end(process_ref process, uint64_t number, struct abi_exit *out_exit)
 {
     struct location where;
-    TRY(peal_locate_whole(&ended, sizeof(ended), ABI_ACCESS_WRITE, &where));
+    TRY(peal_locate_whole(out_exit, sizeof(*out_exit), ABI_ACCESS_WRITE, &where));
     push((struct abi_submission){.op = ABI_OP_PROCESS_WAIT,
                                  .capability = process.raw,
                                  .buffer_index = where.buffer_index,
                                  .buffer_offset_bytes = where.offset_bytes,
                                  .length_bytes = where.length_bytes,
-                                 .user_data = EVENT_ENDED,
+                                 .user_data = USER_DATA_ENDED + number,
                                  .args = {ABI_DEADLINE_NEVER}});
     return OK;
-}
-
-status events_wait(process_ref process, struct abi_exit *out_exit)
-{
-    TRY(push_wait(process));
-    for (;;) {
-        watch();
-        struct abi_completion done = next_event();
-        if (done.user_data == EVENT_INTERRUPT) {
-            peal_print("^C\n");
-            peal_flush();
-            ignore_status(
-                peal_process_kill(process, EVENTS_CODE_INTERRUPTED)); /* it may be gone already */
-        }
-        if (done.user_data != EVENT_ENDED) continue;
-        *out_exit = ended;
-        return done.tag == ABI_RESULT_OK ? OK : status_of_raw(done.error);
-    }
 }
