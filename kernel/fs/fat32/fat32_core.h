@@ -36,7 +36,7 @@ struct fat32_device {
 };
 
 #define FAT32_BLOCK_BYTES 4096u
-#define FAT32_BLOCKS      256u
+#define FAT32_BLOCKS      640u /* the largest directory, 2 MiB, and some of the table */
 
 /*
  * ---- Order: what keeps the volume sound whenever the power fails ----

@@ -86,19 +86,13 @@ static status next_listed(struct fat32_walk *walk, struct fat32_slot *out_slot)
     fat32_long_name_reset(long_name);
     for (;;) {
         TRY(fat32_walk_next(walk, out_slot));
-        switch (fat32_slot_kind(out_slot->bytes)) {
-        case FAT32_SLOT_END:
-            return FAIL(NOT_FOUND);
-        case FAT32_SLOT_ENTRY:
-            return OK;
-        case FAT32_SLOT_PART:
+        enum fat32_slot_kind kind = fat32_slot_kind(out_slot->bytes);
+        if (kind == FAT32_SLOT_END) return FAIL(NOT_FOUND);
+        if (kind == FAT32_SLOT_ENTRY) return OK;
+        if (kind == FAT32_SLOT_PART)
             fat32_long_name_add(long_name, out_slot->bytes);
-            break;
-        case FAT32_SLOT_FREE:
-        case FAT32_SLOT_OTHER:
+        else
             fat32_long_name_reset(long_name);
-            break;
-        }
     }
 }
 

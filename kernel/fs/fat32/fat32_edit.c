@@ -67,6 +67,7 @@ struct edit {
     uint32_t room;        /* the first of the slots found, or NO_SLOT */
     bool is_room_at_home; /* it is in the old set's sector */
     uint32_t end;         /* the directory's end */
+    uint64_t end_offset;  /* where on the volume, unless it is that of the chain */
 };
 typedef struct edit *edit_owner;
 
@@ -210,17 +211,15 @@ static status set_draw_addition(struct edit *edit, const uint8_t *short_entry)
     bool moves_end = edit->room + count > edit->end;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = moves_end ? count - 1 - i : i;
+        uint64_t offset = edit->new.offsets[number];
         uint8_t *slot;
-        TRY(image_slot(edit, edit->new.offsets[number], &slot));
+        TRY(image_slot(edit, offset, &slot));
         slot_draw(edit, number, short_entry, slot);
+        if (moves_end && number == count - 1)
+            bytes_zero(slot + ENTRY_BYTES, sector_start(edit, offset) +
+                                               edit->volume->device.sector_bytes - offset -
+                                               ENTRY_BYTES);
     }
-    if (!moves_end) return OK;
-    uint64_t last = edit->new.offsets[count - 1];
-    uint8_t *slot;
-    TRY(image_slot(edit, last, &slot));
-    uint64_t behind = last + ENTRY_BYTES;
-    bytes_zero(slot + ENTRY_BYTES,
-               sector_start(edit, last) + edit->volume->device.sector_bytes - behind);
     return OK;
 }
 
@@ -288,9 +287,9 @@ static status slot_see(struct edit *edit, const struct fat32_slot *slot, bool is
     return seen;
 }
 
-static uint32_t directory_slots(const struct edit *edit, const struct fat32_map *directory)
+static uint64_t directory_slots(const struct edit *edit, const struct fat32_map *directory)
 {
-    return directory->cluster_count * (edit->volume->cluster_bytes / ENTRY_BYTES);
+    return (uint64_t)directory->cluster_count * edit->volume->cluster_bytes / ENTRY_BYTES;
 }
 
 /* Tails 1..slots + 1: of so many, one is free. */
@@ -304,9 +303,9 @@ static status tails_begin(struct edit *edit, uint32_t slots)
 /* Reads the directory once. ALREADY_EXISTS: an entry other than the old one has the name. */
 static status directory_scan(struct edit *edit, const struct fat32_map *directory)
 {
-    uint32_t slots = directory_slots(edit, directory);
-    if (directory->cluster_count > SLOTS_MAX || slots > SLOTS_MAX) return FAIL(NO_SPACE);
-    if (edit->name.needs_tail) TRY(tails_begin(edit, slots));
+    uint64_t slots = directory_slots(edit, directory);
+    if (slots > SLOTS_MAX) return FAIL(NO_SPACE);
+    if (edit->name.needs_tail) TRY(tails_begin(edit, (uint32_t)slots));
     edit->room = NO_SLOT;
     fat32_long_name_reset(&edit->volume->long_name);
     struct fat32_walk walk = {.volume = edit->volume, .map = directory};
@@ -316,6 +315,7 @@ static status directory_scan(struct edit *edit, const struct fat32_map *director
         status walked = fat32_walk_next(&walk, &slot);
         if (walked.code == STATUS_NOT_FOUND) break;
         TRY(walked);
+        edit->end_offset = slot.offset_bytes;
         if (fat32_slot_kind(slot.bytes) == FAT32_SLOT_END) break;
         bool is_of_old = edit->is_old_here && slot.index - edit->old.first < edit->old.count;
         TRY(slot_see(edit, &slot, is_of_old));
@@ -344,10 +344,8 @@ static status end_secure(struct edit *edit, const struct fat32_map *directory, u
 /* Slots from the end to the next sector are passed over. */
 static status end_pass_over(struct edit *edit, const struct fat32_map *directory)
 {
-    uint64_t offset;
     TRY(end_secure(edit, directory, edit->room));
-    TRY(fat32_slot_offset(edit->volume, directory, edit->end, &offset));
-    fat32_bytes_result slots = fat32_volume_change(edit->volume, offset);
+    fat32_bytes_result slots = fat32_volume_change(edit->volume, edit->end_offset);
     TRY(slots.status);
     for (uint32_t i = 0; i < edit->room - edit->end; i++)
         slots.value[i * ENTRY_BYTES + ENTRY_NAME] = NAME_DELETED;
@@ -455,8 +453,7 @@ static status set_add(struct edit *edit, struct fat32_map *directory, const uint
 static status directory_add(struct edit *edit, struct fat32_map *directory, uint32_t parent_cluster,
                             uint8_t *short_entry)
 {
-    struct fat32_map own;
-    TRY(fat32_map_load(edit->volume, 0, &own));
+    struct fat32_map own = {.spacing = 1}; /* as fat32_map_load makes it of an empty chain */
     status made = contents_create(edit->volume, parent_cluster, short_entry, &own);
     if (is_ok(made)) {
         cluster_store(short_entry, fat32_map_first(&own));
@@ -504,13 +501,10 @@ status fat32_entry_remove(struct fat32_volume *volume, struct fat32_map *directo
 
 status fat32_entry_update(struct fat32_volume *volume, const struct fat32_entry *entry)
 {
-    fat32_bytes_result bytes = fat32_volume_bytes(volume, entry->position * ENTRY_BYTES);
-    TRY(bytes.status);
-    if (fat32_slot_kind(bytes.value) != FAT32_SLOT_ENTRY) return FAIL(IO_ERROR);
-    /* The bytes of a change are those of its sector. */
-    bytes = fat32_volume_change(volume, entry->position * ENTRY_BYTES);
+    fat32_bytes_result bytes = fat32_volume_change(volume, entry->position * ENTRY_BYTES);
     TRY(bytes.status);
     uint8_t *slot = bytes.value;
+    if (fat32_slot_kind(slot) != FAT32_SLOT_ENTRY) return FAIL(IO_ERROR);
     slot[ENTRY_ATTRIBUTES] = entry->attributes;
     times_store(slot, entry->created_ns, entry->modified_ns);
     cluster_store(slot, entry->first_cluster);

@@ -223,6 +223,13 @@ TEST(even_a_directory_full_of_numbers_has_one_left)
 {
     fresh(40);
     char name[16];
+    struct fat32_map folder;
+    made_directory(&root, "FOLDER", &folder);
+    made(&folder, "NUM~9999"); /* more than it has slots: no matter */
+    CHECK_EQUAL('1', made(&folder, "number one").alias[7]);
+    fat32_map_drop(&folder);
+    volume_end();
+    fresh(40);
     for (uint32_t i = 1; i <= 16; i++) {
         snprintf(name, sizeof(name), i < 10 ? "NUMBER~%u" : "NUMBE~%u", i);
         made(&root, name);
@@ -397,6 +404,9 @@ TEST(a_directory_of_65536_slots_is_full)
     CHECK_STATUS(NO_SPACE, create(&folder, "a long name", false, &entry));
     CHECK_STATUS(OK, create(&folder, "x", false, &entry));
     CHECK_EQUAL(65535, entry.index);
+    CHECK_STATUS(OK, fat32_entry_remove(&volume, &folder, &entry));
+    CHECK_STATUS(OK, fat32_chain_extend(&volume, &folder, 513)); /* somebody's mistake */
+    CHECK_STATUS(NO_SPACE, create(&folder, "x", false, &entry));
     fat32_map_drop(&folder);
     volume_end();
 }
@@ -526,12 +536,16 @@ TEST(an_entry_that_is_not_where_it_was_is_an_error)
 
 /* ---- moving ---- */
 
+/* Everything is read anew, as if long ago it had been found. */
 static status move(struct fat32_map *from, const char *name, struct fat32_map *to,
                    const char *new_name, struct fat32_entry *out_entry)
 {
     struct fat32_entry entry, replaced;
-    CHECK(finds(from, name, &entry));
-    bool replaces = finds(to, new_name, &replaced) && replaced.position != entry.position;
+    TRY(fat32_directory_find(&volume, from, text_of(name), &entry));
+    status found = fat32_directory_find(&volume, to, text_of(new_name), &replaced);
+    if (found.code != STATUS_NOT_FOUND) TRY(found);
+    bool replaces = is_ok(found) && replaced.position != entry.position;
+    fat32_volume_forget(&volume);
     return fat32_entry_rename(&volume, from, &entry, to, fat32_map_first(to), text_of(new_name),
                               replaces ? &replaced : nullptr, out_entry);
 }
@@ -701,6 +715,8 @@ TEST(a_directory_without_its_parent_entry_does_not_move)
     volume_end();
     volume_begin();
     CHECK_STATUS(IO_ERROR, move(&root, "child", &a, "child", &moved));
+    CHECK_STATUS(OK, create(&a, "empty", true, &moved));
+    CHECK_STATUS(IO_ERROR, move(&root, "child", &a, "empty", &moved));
     entry.first_cluster = 1000;
     CHECK_STATUS(OK, fat32_entry_update(&volume, &entry));
     CHECK_STATUS(IO_ERROR, move(&root, "child", &a, "child", &moved));
@@ -737,6 +753,66 @@ TEST(the_longest_names_move_between_directories_and_within_one)
         fat32_map_drop(&a);
         volume_end();
     }
+}
+
+/* ---- reading what is damaged ---- */
+
+TEST(a_directory_that_does_not_begin_with_itself_and_its_parent_is_refused)
+{
+    fresh(60);
+    struct fat32_map folder;
+    struct fat32_entry entry = made_directory(&root, "FOLDER", &folder);
+    uint32_t own = entry.first_cluster;
+    CHECK_STATUS(OK, fat32_checkpoint(&volume));
+    CHECK_STATUS(OK, fat32_directory_check(&volume, &folder, own, 2));
+    CHECK_STATUS(IO_ERROR, fat32_directory_check(&volume, &folder, own, 3));
+    CHECK_STATUS(IO_ERROR, fat32_directory_check(&volume, &folder, own + 1, 2));
+    struct fat32_map empty = {.spacing = 1};
+    CHECK_STATUS(IO_ERROR, fat32_directory_check(&volume, &empty, own, 2));
+    for (uint32_t i = 0; i < 2; i++) {
+        uint8_t *slot = medium_slot(&folder, i);
+        slot[ENTRY_ATTRIBUTES] = 0; /* a file's name */
+        fat32_volume_forget(&volume);
+        CHECK_STATUS(IO_ERROR, fat32_directory_check(&volume, &folder, own, 2));
+        slot[ENTRY_ATTRIBUTES] = ATTRIBUTE_DIRECTORY;
+    }
+    medium_slot(&folder, 1)[ENTRY_CLUSTER_LOW] = 1; /* neither 0 nor the root */
+    fat32_volume_forget(&volume);
+    CHECK_STATUS(IO_ERROR, fat32_directory_check(&volume, &folder, own, 2));
+    disk.failing_command = disk.commands;
+    fat32_volume_forget(&volume);
+    CHECK_STATUS(IO_ERROR, fat32_directory_check(&volume, &folder, own, 2));
+    fat32_map_drop(&folder);
+    volume_end();
+}
+
+TEST(names_that_begin_with_a_space_or_a_dot_and_labels_are_no_entries)
+{
+    fresh(40);
+    made(&root, "A");
+    made(&root, "B");
+    made(&root, "C");
+    made(&root, "D");
+    CHECK_STATUS(OK, fat32_checkpoint(&volume));
+    medium_slot(&root, 0)[0] = ' ';
+    medium_slot(&root, 1)[0] = '.';
+    medium_slot(&root, 2)[ENTRY_ATTRIBUTES] = ATTRIBUTE_VOLUME_LABEL;
+    fat32_volume_forget(&volume);
+    check_shape(&root, 0, "oooe.");
+    CHECK_EQUAL(1, count_entries(&root));
+    volume_end();
+}
+
+TEST(a_chain_that_is_shorter_than_it_was_is_an_error)
+{
+    fresh(40);
+    struct fat32_map folder;
+    struct fat32_entry entry;
+    made_directory(&root, "FOLDER", &folder);
+    folder.cluster_count = 3;
+    CHECK_STATUS(IO_ERROR, create(&folder, letters(255, 'e'), false, &entry));
+    fat32_map_drop(&folder);
+    volume_end();
 }
 
 /* ---- when things go wrong ---- */
@@ -836,6 +912,107 @@ TEST(a_device_that_fails_once_or_for_ever_leaves_a_sound_volume)
             /* Only what is repeated may have gone well. */
             CHECK(done.code == STATUS_IO_ERROR || done.code == STATUS_PERMISSION_DENIED ||
                   !fails_on);
+        }
+    }
+}
+
+/*
+ * A folder whose end is in the middle of its first sector, with garbage in its second one; the
+ * names of 255 letters and two more folders. Clean, and nothing of it is cached.
+ */
+static void intricate(void)
+{
+    test_disk_format(&disk, &(struct test_disk_format){512, 1, 2000, 2});
+    volume_begin();
+    struct fat32_map folder, other, distance = {.spacing = 1};
+    made_directory(&root, "FOLDER", &folder);
+    made_directory(&root, "OTHER", &other);
+    CHECK_STATUS(OK, fat32_chain_extend(&volume, &distance, 40)); /* pieces in other blocks */
+    fat32_map_drop(&distance);
+    made(&root, letters(255, 'x'));
+    made(&folder, letters(70, 'a'));
+    CHECK_STATUS(OK, create(&folder, "EMPTY", true, &(struct fat32_entry){0}));
+    CHECK_STATUS(OK, create(&other, "EMPTY", true, &(struct fat32_entry){0}));
+    made(&other, letters(13 * 7, 'c'));
+    CHECK_STATUS(OK, fat32_directory_extend(&volume, &other));
+    CHECK_STATUS(OK, fat32_directory_extend(&volume, &folder));
+    CHECK_STATUS(OK, fat32_directory_extend(&volume, &folder));
+    check_shape(&folder, 0, "ooppppppee......");
+    CHECK_STATUS(OK, fat32_mark_clean(&volume));
+    memcpy(medium_slot(&folder, 16), "GARBAGE    ", 12);
+    memcpy(medium_slot(&folder, 32), "GARBAGE    ", 12);
+    fat32_map_drop(&folder);
+    fat32_map_drop(&other);
+    volume_end();
+}
+
+/* As of a chain of thousands of pieces, of which not all are remembered. */
+static void map_thin(struct fat32_map *map)
+{
+    map->run_count = 1;
+    map->runs[0].count = 1;
+    map->spacing = 1 << 20;
+}
+
+static constexpr uint32_t INTRICATE_STEPS = 9;
+
+static status intricate_step(uint32_t step, struct fat32_map *folder, struct fat32_map *other)
+{
+    struct fat32_entry entry;
+    switch (step) {
+    case 0: /* passes over the rest of a sector; garbage is in the next one */
+        return create(folder, letters(13 * 7, 'b'), false, &entry);
+    case 1: /* ends with the sector */
+        return create(folder, letters(13 * 5, 'b'), false, &entry);
+    case 2:
+        return move(&root, letters(255, 'x'), folder, letters(255, 'y'), &entry);
+    case 3:
+        return move(&root, letters(255, 'x'), folder, letters(70, 'a'), &entry);
+    case 4:
+        return move(folder, "EMPTY", other, "EMPTY", &entry);
+    case 5:
+        return move(folder, "EMPTY", other, "another name", &entry);
+    case 6:
+        TRY(fat32_directory_find(&volume, &root, text_of(letters(255, 'x')), &entry));
+        fat32_volume_forget(&volume);
+        return fat32_entry_remove(&volume, &root, &entry);
+    case 7:
+        return create(folder, letters(255, 'z'), true, &entry);
+    default: /* passes over slots, and nothing is behind them */
+        return create(other, letters(13 * 7, 'd'), false, &entry);
+    }
+}
+
+TEST(every_read_and_write_of_every_step_can_fail)
+{
+    for (uint32_t step = 0; step < INTRICATE_STEPS; step++) {
+        bool was_reached = true;
+        for (uint64_t failing = 0; was_reached; failing++) {
+            intricate();
+            struct fat32_device device = test_disk_device(&disk);
+            struct fat32_map folder, other;
+            struct fat32_entry entry;
+            text reason;
+            CHECK_STATUS(OK, fat32_open(&device, &volume, &reason));
+            CHECK_STATUS(OK, fat32_writing_begin(&volume, FAT32_FREE_UNKNOWN, false));
+            CHECK_STATUS(OK, fat32_map_load(&volume, volume.root_cluster, &root));
+            CHECK(finds(&root, "FOLDER", &entry));
+            CHECK_STATUS(OK, fat32_map_load(&volume, entry.first_cluster, &folder));
+            CHECK(finds(&root, "OTHER", &entry));
+            CHECK_STATUS(OK, fat32_map_load(&volume, entry.first_cluster, &other));
+            map_thin(&folder);
+            fat32_volume_forget(&volume);
+            disk.failing_command = disk.commands + failing;
+            status done = intricate_step(step, &folder, &other);
+            was_reached = disk.commands > disk.failing_command;
+            CHECK(is_ok(done) || (was_reached && done.code == STATUS_IO_ERROR));
+            disk.failing_command = UINT64_MAX;
+            fat32_map_drop(&folder);
+            fat32_map_drop(&other);
+            volume_again();
+            check_readable();
+            volume_end();
+            CHECK(failing < 200);
         }
     }
 }

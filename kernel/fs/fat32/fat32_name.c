@@ -290,16 +290,14 @@ void fat32_sought_prepare(text name, struct fat32_sought_name *out_sought)
 static bool long_name_is(const struct fat32_sought_name *sought,
                          const struct fat32_long_name *long_name, const uint8_t *short_entry)
 {
-    /* Told apart quickly: most names differ in length or in their first character. */
-    if (long_name->unit_count < sought->unit_count) return false;
-    if (folded(shown_unit(long_name->units, long_name->unit_count, 0)) != sought->units[0])
-        return false;
-    uint32_t count = long_name_units(long_name, short_entry);
-    if (count != sought->unit_count) return false;
-    for (uint32_t i = 1; i < count; i++) {
-        if (folded(shown_unit(long_name->units, count, i)) != sought->units[i]) return false;
+    uint32_t count = sought->unit_count, room = long_name->unit_count;
+    if (room < count || (room > count && long_name->units[count] != 0)) return false;
+    /* From behind: names of one directory that begin alike are common. */
+    for (uint32_t i = count; i > 0; i--) {
+        if (folded(shown_unit(long_name->units, count, i - 1)) != sought->units[i - 1])
+            return false;
     }
-    return true;
+    return long_name_units(long_name, short_entry) == count;
 }
 
 static bool short_name_is(const struct fat32_sought_name *sought, const uint8_t *short_entry)
@@ -435,16 +433,16 @@ static uint32_t digit_count(uint32_t number)
     return count;
 }
 
-/* Where the tail's '~' stands in the base. */
-static uint32_t tail_start(const struct fat32_encoded_name *name, uint32_t tail)
+/* Where the '~' of a tail of so many digits stands in the base. */
+static uint32_t tail_start(const struct fat32_encoded_name *name, uint32_t digits)
 {
     return min_of(trimmed_length(name->short_name, SHORT_BASE_BYTES),
-                  SHORT_BASE_BYTES - 1 - digit_count(tail));
+                  SHORT_BASE_BYTES - 1 - digits);
 }
 
 void fat32_name_set_tail(const struct fat32_encoded_name *name, uint32_t tail, uint8_t to[11])
 {
-    uint32_t start = tail_start(name, tail), digits = digit_count(tail);
+    uint32_t digits = digit_count(tail), start = tail_start(name, digits);
     bytes_copy(to, name->short_name, SHORT_NAME_BYTES);
     to[start] = '~';
     for (uint32_t i = digits; i > 0; i--, tail /= 10)
@@ -455,16 +453,19 @@ uint32_t fat32_name_tail_of(const struct fat32_encoded_name *name, const uint8_t
 {
     /* Almost every name of a directory is told apart here. */
     if (short_name[0] != name->short_name[0]) return 0;
-    uint32_t length = trimmed_length(short_name, SHORT_BASE_BYTES), first = length;
-    while (first > 0 && short_name[first - 1] >= '0' && short_name[first - 1] <= '9')
-        first--;
-    if (first == length || length - first > 6 || short_name[first] == '0') return 0;
-    uint32_t tail = 0;
-    for (uint32_t i = first; i < length; i++)
-        tail = tail * 10 + (short_name[i] - (uint32_t)'0');
-    uint8_t made[SHORT_NAME_BYTES];
-    fat32_name_set_tail(name, tail, made);
-    return bytes_equal(made, short_name, SHORT_NAME_BYTES) ? tail : 0;
+    uint32_t length = trimmed_length(short_name, SHORT_BASE_BYTES), tilde = length, tail = 0;
+    for (uint32_t unit = 1; tilde > 0 && short_name[tilde - 1] != '~'; unit *= 10) {
+        uint32_t digit = short_name[--tilde] - (uint32_t)'0';
+        if (digit > 9) return 0;
+        tail += digit * unit;
+    }
+    uint32_t digits = length - tilde;
+    bool is_tail = tilde > 0 && digits > 0 && digits <= 6 && short_name[tilde] != '0' &&
+                   tilde - 1 == tail_start(name, digits) &&
+                   bytes_equal(short_name, name->short_name, tilde - 1) &&
+                   bytes_equal(short_name + SHORT_BASE_BYTES, name->short_name + SHORT_BASE_BYTES,
+                               SHORT_NAME_BYTES - SHORT_BASE_BYTES);
+    return is_tail ? tail : 0;
 }
 
 void fat32_name_put_part(const struct fat32_encoded_name *name, uint32_t number, uint8_t checksum,

@@ -32,6 +32,7 @@ TEST(the_lower_case_flags_apply_to_base_and_extension_apart)
     CHECK(short_name_is("README  TXT", 0x08, "readme.TXT"));
     CHECK(short_name_is("README  TXT", 0x10, "README.txt"));
     CHECK(short_name_is("README  TXT", 0x18, "readme.txt"));
+    CHECK(short_name_is("R_1[    TXT", 0x18, "r_1[.txt"));
 }
 
 TEST(bytes_above_ascii_are_code_page_437_and_what_no_path_can_hold_is_replaced)
@@ -43,6 +44,11 @@ TEST(bytes_above_ascii_are_code_page_437_and_what_no_path_can_hold_is_replaced)
                         "X         ",
                         0, "σX")); /* 0x05 stands for 0xe5 */
     CHECK(short_name_is("A/B        ", 0,
+                        "A\xef\xbf\xbd"
+                        "B"));
+    CHECK(short_name_is("A\x7f"
+                        "B        ",
+                        0,
                         "A\xef\xbf\xbd"
                         "B"));
     CHECK(short_name_is("A\x01"
@@ -155,6 +161,17 @@ TEST(parts_that_do_not_belong_together_make_no_name)
     fat32_long_name_add(&long_name, first);
     CHECK_EQUAL(0, fat32_long_name_finish(&long_name, short_entry, name));
 
+    first[13] ^= 1;
+    first[0] = 0; /* no part has this number */
+    fat32_long_name_add(&long_name, last);
+    fat32_long_name_add(&long_name, first);
+    CHECK_EQUAL(0, long_name.unit_count);
+    first[0] = 1;
+    last[0] = 0x43; /* the second of three is left out */
+    fat32_long_name_add(&long_name, last);
+    fat32_long_name_add(&long_name, first);
+    CHECK_EQUAL(0, long_name.unit_count);
+
     last[0] = 0x40 | 21; /* more parts than there can be */
     fat32_long_name_add(&long_name, last);
     CHECK_EQUAL(0, long_name.unit_count);
@@ -180,6 +197,7 @@ TEST(malformed_utf_8_matches_itself_only)
 {
     CHECK(fat32_names_match(TEXT("a\xff"), TEXT("A\xff")));
     CHECK(!fat32_names_match(TEXT("\xc3"), TEXT("\xc3\xa4")));
+    CHECK(!fat32_names_match(TEXT("\xc3x"), TEXT("\xc3\xa4x")));
     CHECK(!fat32_names_match(TEXT("\x80"), TEXT("\x81")));
     CHECK(fat32_names_match(TEXT("\xe4\xb8"), TEXT("\xe4\xb8")));
 }
@@ -303,15 +321,18 @@ TEST(a_number_takes_the_place_of_as_many_characters_as_it_needs)
 
 TEST(only_the_forms_that_a_number_would_make_count_as_taken)
 {
-    static const char *const others[] = {
-        "LONGNA~0TEX", "LONGNA~ TEX", "LONGNAM1TEX", "LONGN~1 TEX", "LONGNA~1TXT", "LONGNA01TEX",
-        "LO~01   TEX", "L~9999999EX", "MONGNA~1TEX", "12345678TEX", "        TEX", "LONGNAMETEX"};
+    static const char *const others[] = {"LONGNA~0TEX", "LONGNA~ TEX", "LONGNAM1TEX", "LONGN~1 TEX",
+                                         "LONGNA~1TXT", "LONGNA01TEX", "LO~01   TEX", "L~9999999EX",
+                                         "MONGNA~1TEX", "LONG-1  TEX", "LON~1 1 TEX", "LONGNX~1TEX",
+                                         "12345678TEX", "        TEX", "LONGNAMETEX"};
     CHECK_STATUS(OK, fat32_name_encode(TEXT("long name.text"), &encoded));
     for (size_t i = 0; i < array_count(others); i++)
         CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)others[i]));
     CHECK_STATUS(OK, fat32_name_encode(TEXT("1+.text"), &encoded));
     CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)"12345678TEX"));
     CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)"1234567 TEX"));
+    CHECK_STATUS(OK, fat32_name_encode(TEXT("~+.text"), &encoded));
+    CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)"~1234567TEX"));
 }
 
 /* The name's parts, put as on the disk and read again. */
@@ -420,7 +441,10 @@ TEST(names_that_no_entry_can_have_are_never_found)
 TEST(what_is_shown_as_replaced_is_found_as_it_is_shown)
 {
     static const uint16_t lonely[] = {0xd83d, 'x', 0xde00, 0xde00}, first[] = {0xde00},
-                          pair[] = {0xd83d, 0xde00}, slash[] = {'a', '/'};
+                          pair[] = {0xd83d, 0xde00}, slash[] = {'a', '/'}, end[] = {'a', 0xd83d},
+                          wide[] = {0xff21};
+    CHECK(sought_is("a\xef\xbf\xbd", end, 2, "X          "));
+    CHECK(sought_is("\xef\xbc\xa1", wide, 1, "X          "));
     CHECK(sought_is("\xef\xbf\xbdx\xef\xbf\xbd\xef\xbf\xbd", lonely, 4, "X          "));
     CHECK(sought_is("\xef\xbf\xbd", first, 1, "X          "));
     CHECK(sought_is("\xef\xbf\xbd", lonely, 1, "X          "));
