@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/container.h"
-#include "fs/fat32/fat32_internal.h"
+#include "fs/fat32/fat32_core.h"
 #include "support/test.h"
 #include <fcntl.h>
 #include <stdarg.h>
@@ -108,7 +108,10 @@ static void volume_begin(void)
     };
     text reason;
     CHECK_STATUS(OK, fat32_open(&device, &volume, &reason));
-    CHECK_STATUS(OK, fat32_writing_begin(&volume, FAT32_FREE_UNKNOWN, false));
+    struct fat32_report report;
+    CHECK_STATUS(OK, fat32_recover(&volume, &report));
+    CHECK_EQUAL(0, report.damage.length);
+    CHECK(!report.was_dirty);
     CHECK_EQUAL(0, volume.read_only_reason.length);
 }
 
