@@ -169,6 +169,31 @@ TEST(what_pends_is_under_way_and_recorded_when_it_ends)
     end();
 }
 
+TEST(a_ring_is_described_while_it_is_there)
+{
+    begin();
+    struct recorder *recorder = first_kept();
+    struct ring_description ring;
+    for (uint64_t i = 0; i < 5; i++)
+        echo(i);
+    world_submit((struct abi_submission){.op = PARK, .user_data = 77});
+    ring_enter(world.ring, 0, 0);
+    CHECK(recorder_describe_ring(recorder, &ring));
+    CHECK_EQUAL(6, ring.accepted);
+    CHECK_EQUAL(5, ring.completed);
+    CHECK_EQUAL(1, ring.in_flight);
+    CHECK(ring.completion_entries >= ring.submission_entries && ring.entered > 0);
+    op_complete(parked, op_done(5));
+    CHECK(recorder_describe_ring(recorder, &ring));
+    CHECK_EQUAL(6, ring.completed);
+    CHECK_EQUAL(0, ring.in_flight);
+    CHECK(ring.unread > 0);
+    recorder_get(recorder);
+    end();
+    CHECK(!recorder_describe_ring(recorder, &ring));
+    recorder_put(recorder);
+}
+
 TEST(the_last_ones_stay_in_order)
 {
     begin();

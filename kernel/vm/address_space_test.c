@@ -513,3 +513,35 @@ TEST(a_space_that_ends_lets_go_of_what_it_had_mapped)
     CHECK_STATUS(OK, made.status);
     end_lent_space(made.value);
 }
+
+TEST(regions_are_told_of_in_order_also_to_somebody_who_stays_longer_than_the_space)
+{
+    struct address_space *space = new_space();
+    struct buffer *buffer = new_buffer(4, 0);
+    CHECK_STATUS(OK, map_at(space, buffer, PAGES(1), 2, ADDRESS(8), READ).status);
+    CHECK_STATUS(OK, map_at(space, buffer, 0, 1, ADDRESS(3), READ | WRITE).status);
+    CHECK_STATUS(OK, address_space_fault(space, ADDRESS(3), WRITE));
+    struct region_description region;
+    CHECK(address_space_describe_region(space, user_at(0), &region));
+    CHECK_EQUAL(LOW + PAGES(3), region.start);
+    CHECK_EQUAL(LOW + PAGES(4), region.end);
+    CHECK_EQUAL(READ | WRITE, region.access);
+    CHECK_EQUAL(buffer_object(buffer)->id, region.buffer_id);
+    CHECK_EQUAL(PAGES(4), region.buffer_bytes);
+    CHECK_EQUAL(PAGES(1), region.buffer_committed_bytes);
+    CHECK(address_space_describe_region(space, user_at(region.end), &region));
+    CHECK_EQUAL(LOW + PAGES(8), region.start);
+    CHECK_EQUAL(PAGES(1), region.buffer_offset);
+    CHECK_EQUAL(READ, region.access);
+    CHECK_EQUAL(READ | WRITE, region.access_max);
+    CHECK_EQUAL(0, region.derivation_id);
+    CHECK(!address_space_describe_region(space, user_at(region.end), &region));
+
+    buffer_put(buffer);
+    address_space_get(space);
+    address_space_destroy(space);
+    CHECK(!address_space_describe_region(space, user_at(0), &region));
+    address_space_put(space);
+    CHECK_EQUAL(0, memory_quota_used(quota));
+    memory_quota_put(quota);
+}

@@ -108,7 +108,10 @@ static void put_block_device(struct json_writer *json, const struct block_device
     json_put_boolean(json, TEXT("is_read_only"), device->is_read_only);
     json_put_number(json, TEXT("read_count"), counted(&device->reads));
     json_put_number(json, TEXT("write_count"), counted(&device->writes));
+    json_put_number(json, TEXT("flush_count"), counted(&device->flushes));
     json_put_number(json, TEXT("error_count"), counted(&device->errors));
+    json_put_number(json, TEXT("read_bytes"), counted(&device->read_bytes));
+    json_put_number(json, TEXT("written_bytes"), counted(&device->written_bytes));
     json_close_object(json);
 }
 
