@@ -1,7 +1,7 @@
 /* Volumes made by hand, entry by entry: sound ones, what a power cut leaves, and damage. */
 #include "base/bytes.h"
 #include "fs/fat32/fat32_format.h"
-#include "fs/fat32/fat32_log_disk.h"
+#include "fs/fat32/fat32_test_log.h"
 #include "mm/heap.h"
 #include "support/fat_image.h"
 #include "support/test.h"

@@ -67,6 +67,7 @@ struct fat32_device {
  *     its chain was extended;
  *   - an entry set (long parts and short entry) lies inside one sector whenever it has up to 16
  *     entries, so that it appears and disappears at once;
+ *   - a name that an entry gave up goes to another one only after a checkpoint;
  *   - an entry never moves between sectors, except through fat32_journal_run(): that begins with a
  *     checkpoint, writes the sectors to be replaced into the journal, flushes, replaces them in the
  *     order given with a flush after each, and ends the journal. fat32_recover() finishes what it

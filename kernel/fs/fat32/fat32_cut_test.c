@@ -15,7 +15,7 @@
  */
 #include "base/bytes.h"
 #include "base/checked.h"
-#include "fs/fat32/fat32_log_disk.h"
+#include "fs/fat32/fat32_test_log.h"
 #include "mm/heap.h"
 #include "support/fat_image.h"
 #include "support/test.h"

@@ -443,6 +443,16 @@ static status contents_create(struct fat32_volume *volume, uint32_t parent_clust
     return fat32_cluster_initialise(volume, own_cluster, head, sizeof(head));
 }
 
+/* Neither form of the new name may be one that another entry gave up a moment ago. */
+static status names_await(struct edit *edit, const struct fat32_map *directory, text name,
+                          const uint8_t *short_entry)
+{
+    char alias[FAT32_ALIAS_BYTES_MAX];
+    text short_name = {alias, fat32_short_name(short_entry, alias)};
+    TRY(fat32_name_await(edit->volume, fat32_map_first(directory), name));
+    return fat32_name_await(edit->volume, fat32_map_first(directory), short_name);
+}
+
 static status set_add(struct edit *edit, struct fat32_map *directory, const uint8_t *short_entry)
 {
     TRY(room_make(edit, directory));
@@ -478,6 +488,7 @@ status fat32_entry_create(struct fat32_volume *volume, struct fat32_map *directo
         [ENTRY_ATTRIBUTES] = what->is_directory ? ATTRIBUTE_DIRECTORY : ATTRIBUTE_ARCHIVE};
     short_name_store(edit, short_entry);
     times_store(short_entry, what->created_ns, what->created_ns);
+    TRY(names_await(edit, directory, what->name, short_entry));
     if (what->is_directory)
         TRY(directory_add(edit, directory, parent_cluster, short_entry));
     else
@@ -495,8 +506,11 @@ status fat32_entry_remove(struct fat32_volume *volume, struct fat32_map *directo
     if (edit == nullptr) return FAIL(OUT_OF_MEMORY);
     uint8_t short_entry[ENTRY_BYTES];
     TRY(set_find(volume, directory, entry, &edit->old, short_entry));
+    TRY(fat32_names_removed_reserve(volume));
     TRY(set_draw_removal(edit));
-    return edit_commit(edit);
+    TRY(edit_commit(edit));
+    fat32_names_removed_note(volume, fat32_name_keys_of(fat32_map_first(directory), entry));
+    return OK;
 }
 
 status fat32_entry_update(struct fat32_volume *volume, const struct fat32_entry *entry)
@@ -578,6 +592,7 @@ static status rename_to(struct edit *edit, const uint8_t *old_entry, struct fat3
     uint8_t short_entry[ENTRY_BYTES];
     short_name_store(edit, short_entry);
     contents_copy(short_entry, old_entry);
+    TRY(names_await(edit, to, name, short_entry));
     TRY(room_make(edit, to));
     TRY(set_draw_removal(edit));
     TRY(parent_draw(edit, old_entry, to_cluster));
@@ -597,7 +612,13 @@ status fat32_entry_rename(struct fat32_volume *volume, struct fat32_map *from,
     edit->is_old_here = fat32_map_first(from) == fat32_map_first(to);
     uint8_t old_entry[ENTRY_BYTES];
     TRY(set_find(volume, from, entry, &edit->old, old_entry));
+    TRY(fat32_names_removed_reserve(volume));
+    /* Now: *out_entry may be *entry. */
+    struct fat32_name_keys given_up = fat32_name_keys_of(fat32_map_first(from), entry);
     if (replaced != nullptr)
-        return rename_over(edit, old_entry, to, to_cluster, replaced, out_entry);
-    return rename_to(edit, old_entry, to, to_cluster, name, out_entry);
+        TRY(rename_over(edit, old_entry, to, to_cluster, replaced, out_entry));
+    else
+        TRY(rename_to(edit, old_entry, to, to_cluster, name, out_entry));
+    fat32_names_removed_note(volume, given_up);
+    return OK;
 }

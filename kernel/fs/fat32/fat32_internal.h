@@ -104,6 +104,9 @@ struct fat32_journal {
 #define FAT32_PAGE_CLUSTERS 32768u
 #define FAT32_PAGE_UNKNOWN  UINT16_MAX
 
+/* Names are remembered in pairs, the long and the short one of an entry. */
+#define FAT32_NAMES_REMOVED_MAX 512u
+
 struct fat32_writing {
     /* Free and pending clusters without the promised ones. Relaxed throughout: a number that orders
      * nothing. */
@@ -121,6 +124,9 @@ struct fat32_writing {
     struct fat32_pending pending[FAT32_PENDING_MAX];
     uint32_t pending_count;
     uint32_t pending_clusters;
+    /* Hashes of names, with their directories, that entries gave up since the last checkpoint. */
+    uint64_t names_removed[FAT32_NAMES_REMOVED_MAX];
+    uint32_t names_removed_count;
 
     /* fat32_allocate.c */
     uint32_t usable; /* free clusters without the pending ones */
@@ -177,6 +183,22 @@ void fat32_held_remove(struct fat32_volume *volume, struct fat32_held *held);
 void fat32_pending_add(struct fat32_volume *volume, uint32_t first, uint32_t count);
 /* Makes room for so many records of each kind, by a checkpoint if need be. */
 status fat32_write_reserve(struct fat32_volume *volume, uint32_t records);
+/*
+ * A name that an entry gave up may not go to another entry before that is durable: the sector of
+ * the new one could reach the medium first, and the name would be there twice. So names given up
+ * since the last checkpoint are remembered, and one that comes back waits for a checkpoint.
+ */
+status fat32_names_removed_reserve(struct fat32_volume *volume); /* before an entry goes */
+/* What is remembered of an entry's names. */
+struct fat32_name_keys {
+    uint64_t name, alias;
+};
+struct fat32_name_keys fat32_name_keys_of(uint32_t directory_cluster,
+                                          const struct fat32_entry *entry);
+void fat32_names_removed_note(struct fat32_volume *volume,
+                              struct fat32_name_keys keys); /* when it has gone */
+/* Before a new entry gets the name. A checkpoint's statuses. */
+status fat32_name_await(struct fat32_volume *volume, uint32_t directory_cluster, text name);
 
 /* ---- free clusters: fat32_allocate.c ---- */
 

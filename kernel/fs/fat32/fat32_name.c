@@ -263,6 +263,15 @@ bool fat32_names_match(text a, text b)
     return in_a == a.length && in_b == b.length;
 }
 
+/* Fowler, Noll, Vo: FNV-1a with 64 bits (draft-eastlake-fnv), over folded characters. */
+uint64_t fat32_name_hash(text name)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t at = 0; at < name.length;)
+        hash = (hash ^ folded(next_character(name, &at))) * 0x100000001b3;
+    return hash;
+}
+
 /* The unit as utf16_to_utf8 would show it: what is no character becomes U+FFFD. */
 static uint16_t shown_unit(const uint16_t *units, uint32_t count, uint32_t index)
 {

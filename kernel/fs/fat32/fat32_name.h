@@ -95,6 +95,8 @@ bool fat32_sought_is(const struct fat32_sought_name *sought,
  * as it is. Bytes that are no UTF-8 equal nothing but themselves.
  */
 bool fat32_names_match(text a, text b);
+/* A number that is the same for names that match. */
+uint64_t fat32_name_hash(text name);
 
 /* ---- times ---- */
 

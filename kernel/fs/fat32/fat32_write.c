@@ -123,6 +123,46 @@ status fat32_write_reserve(struct fat32_volume *volume, uint32_t records)
     return has_room ? OK : fat32_checkpoint(volume);
 }
 
+/* ---- names that were given up ---- */
+
+static uint64_t name_key(uint32_t directory_cluster, text name)
+{
+    return fat32_name_hash(name) ^ directory_cluster;
+}
+
+status fat32_names_removed_reserve(struct fat32_volume *volume)
+{
+    TRY(fat32_volume_check_writable(volume));
+    bool has_room = volume->writing->names_removed_count + 2 <= FAT32_NAMES_REMOVED_MAX;
+    return has_room ? OK : fat32_checkpoint(volume);
+}
+
+struct fat32_name_keys fat32_name_keys_of(uint32_t directory_cluster,
+                                          const struct fat32_entry *entry)
+{
+    text alias = {entry->alias, entry->alias_bytes};
+    return (struct fat32_name_keys){name_key(directory_cluster, fat32_entry_name(entry)),
+                                    name_key(directory_cluster, alias)};
+}
+
+void fat32_names_removed_note(struct fat32_volume *volume, struct fat32_name_keys keys)
+{
+    struct fat32_writing *writing = volume->writing;
+    writing->names_removed[writing->names_removed_count++] = keys.name;
+    writing->names_removed[writing->names_removed_count++] = keys.alias;
+}
+
+status fat32_name_await(struct fat32_volume *volume, uint32_t directory_cluster, text name)
+{
+    TRY(fat32_volume_check_writable(volume));
+    const struct fat32_writing *writing = volume->writing;
+    uint64_t key = name_key(directory_cluster, name);
+    for (uint32_t i = 0; i < writing->names_removed_count; i++) {
+        if (writing->names_removed[i] == key) return fat32_checkpoint(volume);
+    }
+    return OK;
+}
+
 /* ---- writing sectors of blocks ---- */
 
 static bool is_table(const struct fat32_volume *volume, uint64_t offset)
@@ -275,6 +315,7 @@ static status write_in_order(struct fat32_volume *volume)
     TRY(write_grown(volume));
     TRY(write_blocks(volume, false, FAT32_STAGE_LINKED));
     TRY(fat32_volume_flush(volume));
+    writing->names_removed_count = 0;
     TRY(write_cuts(volume));
     writing->is_freeing = true;
     status freed = free_pending(volume);
