@@ -51,7 +51,8 @@ static struct {
     struct tree_history history;
     struct world_node nodes[NODES_MAX]; /* 0 is the root */
     uint64_t seed;
-    uint64_t begun; /* the position when the operation began */
+    uint64_t first_seed; /* for PEAL_CUT_SEED */
+    uint64_t begun;      /* the position when the operation began */
 } world;
 
 static uint32_t random_below(uint32_t end)
@@ -92,6 +93,7 @@ static void volume_open(void)
 static void world_begin(const struct fat_shape *shape, uint64_t seed)
 {
     world.shape = *shape;
+    world.first_seed = seed;
     world.seed = seed * 0x9e3779b97f4a7c15 | 1;
     disk_log_init(&world.disk, shape->sector_count, shape->sector_bytes);
     fat_image_format(world.disk.bytes, shape);
