@@ -137,6 +137,20 @@ static uint32_t node_number(const struct tree_history *history, const struct fat
     return is_known ? number : history->node_count;
 }
 
+/* A byte that was cut off and not promised to be so may be zero: what is written into the rest of
+ * its sector comes with zeros behind it. */
+static bool byte_was_cut_off(const struct judge *judge, const struct possible *possible,
+                             uint32_t offset)
+{
+    bool was_there = false;
+    for (uint32_t i = 0; i < possible->count; i++) {
+        const struct tree_state *state = &judge->history->states[possible->states[i]];
+        if (was_there && offset >= state->size_bytes) return true;
+        was_there = was_there || offset < state->size_bytes;
+    }
+    return false;
+}
+
 static bool byte_is_possible(const struct judge *judge, const struct possible *possible,
                              uint32_t offset, uint8_t byte)
 {
@@ -144,7 +158,7 @@ static bool byte_is_possible(const struct judge *judge, const struct possible *p
         const struct tree_state *state = &judge->history->states[possible->states[i]];
         if (offset < state->size_bytes && state->contents[offset] == byte) return true;
     }
-    return false;
+    return byte == 0 && byte_was_cut_off(judge, possible, offset);
 }
 
 static bool contents_check(struct judge *judge, const struct fat_node *file, uint32_t number)

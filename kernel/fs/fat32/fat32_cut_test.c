@@ -363,13 +363,15 @@ static void operate(void)
 static uint64_t points, cut_recoveries, fsck_runs; /* in all */
 static char error[600];
 
+#define FAILURE_PATH "/tmp/peal_cut_failure.image"
+
 /* Stops the test and keeps the state for whoever looks into it. */
 [[noreturn]] static void point_fail(const struct disk_cuts *cuts, const char *when)
 {
-    disk_state_save(cuts->state, cuts->log, "/tmp/peal_cut_failure.image");
-    test_fail(__FILE__, __LINE__,
-              "state %llu, at position %llu, %s: %s (/tmp/peal_cut_failure.image)",
-              (unsigned long long)cuts->count, (unsigned long long)cuts->position, when, error);
+    disk_state_save(cuts->state, cuts->log, FAILURE_PATH);
+    test_fail(__FILE__, __LINE__, "seed %llu, state %llu, at position %llu, %s: %s (see %s)",
+              (unsigned long long)world.first_seed, (unsigned long long)cuts->count,
+              (unsigned long long)cuts->position, when, error, FAILURE_PATH);
 }
 
 /* Reads by one table and adds to the leftovers; false with `error`: more than is allowed. */
