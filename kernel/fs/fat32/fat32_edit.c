@@ -203,14 +203,17 @@ static void slot_draw(const struct edit *edit, uint32_t number, const uint8_t *s
 
 /*
  * Of a set in several sectors, the short entry comes last, so that nobody sees an entry without its
- * name; but at the directory's end the first sector does, because the end hides all behind it.
+ * name. But sectors behind the one with the directory's end come before that one, the last of them
+ * first: as long as the end has not moved it hides them.
  */
 static status set_draw_addition(struct edit *edit, const uint8_t *short_entry)
 {
     uint32_t count = edit->new.count;
+    uint32_t end_sector = edit->end / edit->sector_slots * edit->sector_slots; /* its first slot */
+    uint32_t before_end = end_sector > edit->room ? min_of(count, end_sector - edit->room) : 0;
     bool moves_end = edit->room + count > edit->end;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t number = moves_end ? count - 1 - i : i;
+        uint32_t number = i < before_end ? i : count - 1 - (i - before_end);
         uint64_t offset = edit->new.offsets[number];
         uint8_t *slot;
         TRY(image_slot(edit, offset, &slot));
