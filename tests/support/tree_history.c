@@ -190,14 +190,28 @@ static bool contents_check(struct judge *judge, const struct fat_node *file, uin
     return true;
 }
 
+/* True when the node has had more than one place. */
+static bool has_moved(const struct judge *judge, const struct possible *possible)
+{
+    for (uint32_t i = 1; i < possible->count; i++) {
+        const struct tree_state *a = &judge->history->states[possible->states[i - 1]];
+        const struct tree_state *b = &judge->history->states[possible->states[i]];
+        if (a->parent != b->parent || strcmp(a->name, b->name) != 0) return true;
+    }
+    return false;
+}
+
 static bool has_place(const struct judge *judge, const struct fat_node *node, uint32_t number,
                       uint32_t parent)
 {
     const struct possible *possible = &judge->nodes[number];
+    bool may_be_short = judge->history->moves_may_lose && has_moved(judge, possible) &&
+                        strcmp(node->name, node->short_name) == 0;
     for (uint32_t i = 0; i < possible->count; i++) {
         const struct tree_state *state = &judge->history->states[possible->states[i]];
         if (state->is_alive && state->parent == parent &&
-            state->is_directory == node->is_directory && strcasecmp(state->name, node->name) == 0)
+            state->is_directory == node->is_directory &&
+            (may_be_short || strcasecmp(state->name, node->name) == 0))
             return true;
     }
     return false;
@@ -215,17 +229,6 @@ static bool node_check(struct judge *judge, uint32_t index, uint8_t *seen)
         return wrong(judge, "%s (node %u) is where it was never since it was promised", node->name,
                      number);
     return node->is_directory || contents_check(judge, node, number);
-}
-
-/* True when the node has had more than one place. */
-static bool has_moved(const struct judge *judge, const struct possible *possible)
-{
-    for (uint32_t i = 1; i < possible->count; i++) {
-        const struct tree_state *a = &judge->history->states[possible->states[i - 1]];
-        const struct tree_state *b = &judge->history->states[possible->states[i]];
-        if (a->parent != b->parent || strcmp(a->name, b->name) != 0) return true;
-    }
-    return false;
 }
 
 /* Excuses those that moved and are not there, and, again and again, what was in them. */

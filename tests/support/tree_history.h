@@ -51,7 +51,8 @@ struct tree_history {
     void **owned; /* contents */
     uint32_t owned_count, owned_capacity;
     uint32_t node_count; /* numbers given so far, the root's included */
-    /* A node may be missing, with all below it, while it moves to another place. */
+    /* While a node moves to another place it may be missing, with all below it, or have only its
+     * short name. */
     bool moves_may_lose;
 };
 
