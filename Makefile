@@ -251,6 +251,12 @@ $(BUILD)/unit/%: $(BUILD)/host/%.c.o $(SUPPORT_OBJECTS) $(HOST_LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(HOST_FLAGS) -o $@ $< $(SUPPORT_OBJECTS) -Wl,--start-group $(HOST_LIBRARY) -Wl,--end-group
 
+# The kernel's recovery of a volume, for images on the host.
+RECOVER_IMAGE := $(BUILD)/host/recover_image
+$(RECOVER_IMAGE): $(BUILD)/host/tests/support/recover_image.c.o $(BUILD)/host/tests/support/fuzz.c.o $(BUILD)/host/tests/support/allocation.c.o $(HOST_LIBRARY)
+	@$(CC) $(HOST_FLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(HOST_LIBRARY) -Wl,--end-group
+recover-image: $(RECOVER_IMAGE)
+
 # The log of a test binary appears when all its tests passed; a failed one is shown and kept apart.
 $(BUILD)/unit/%.log: $(BUILD)/unit/%
 	@if timeout 120 $< > $@.part 2>&1; then mv $@.part $@; printf '  %-40s %s\n' '$*' "$$(tail -n 1 $@)"; \
@@ -333,7 +339,7 @@ clean:
 	rm -rf $(BUILD)
 
 always:
-.PHONY: all kernel loader programs archive image disk unit unit-logs fuzz format format-check layers docs-check \
+.PHONY: recover-image all kernel loader programs archive image disk unit unit-logs fuzz format format-check layers docs-check \
         abi-docs headers tidy analyse clean always
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -27,13 +27,19 @@ static bool is_power_of_two(uint32_t number)
     return number != 0 && (number & (number - 1)) == 0;
 }
 
+/* On FAT32 the specification wants the 16-bit field to be 0; mkfs.fat uses it for small volumes. */
+static uint32_t total_sectors(const uint8_t *sector)
+{
+    uint32_t total = load_le16(sector + BOOT_TOTAL_SECTORS_16);
+    return total != 0 ? total : load_le32(sector + BOOT_TOTAL_SECTORS_32);
+}
+
 /* The older formats keep the table's size in a 16-bit field; "FAT Type Determination" tells them
  * apart by the count of clusters. */
 static text older_format(const uint8_t *sector)
 {
     uint32_t sector_bytes = load_le16(sector + BOOT_BYTES_PER_SECTOR);
-    uint32_t total = load_le16(sector + BOOT_TOTAL_SECTORS_16);
-    if (total == 0) total = load_le32(sector + BOOT_TOTAL_SECTORS_32);
+    uint32_t total = total_sectors(sector);
     uint64_t root_bytes = (uint64_t)load_le16(sector + BOOT_ROOT_ENTRIES) * ENTRY_BYTES;
     uint64_t before_data =
         load_le16(sector + BOOT_RESERVED_SECTORS) +
@@ -63,9 +69,7 @@ static text format_problem(const uint8_t *sector)
     uint8_t media = sector[BOOT_MEDIA];
     if (media != 0xf0 && media < 0xf8) return TEXT("it holds no FAT file system");
     if (load_le16(sector + BOOT_TABLE_SECTORS_16) != 0) return older_format(sector);
-    if (load_le16(sector + BOOT_ROOT_ENTRIES) != 0 ||
-        load_le16(sector + BOOT_TOTAL_SECTORS_16) != 0)
-        return TEXT("its boot sector is damaged");
+    if (load_le16(sector + BOOT_ROOT_ENTRIES) != 0) return TEXT("its boot sector is damaged");
     if (load_le16(sector + BOOT_VERSION) != 0)
         return TEXT("it is a version of FAT32 that is not known");
     return TEXT("");
@@ -79,7 +83,7 @@ static struct boot_sector boot_sector_load(const uint8_t *sector)
         .reserved_sectors = load_le16(sector + BOOT_RESERVED_SECTORS),
         .table_count = sector[BOOT_TABLE_COUNT],
         .table_sectors = load_le32(sector + BOOT_TABLE_SECTORS_32),
-        .total_sectors = load_le32(sector + BOOT_TOTAL_SECTORS_32),
+        .total_sectors = total_sectors(sector),
         .root_cluster = load_le32(sector + BOOT_ROOT_CLUSTER) & TABLE_ENTRY_MASK,
         .extended_flags = load_le16(sector + BOOT_EXTENDED_FLAGS),
         .information_sector = load_le16(sector + BOOT_INFORMATION_SECTOR),
