@@ -47,6 +47,43 @@ text block_device_name(const struct block_device *device)
     return text_slice(whole, 0, text_find(whole, '\0', 0));
 }
 
+static const struct block_device *disk_of(const struct block_device *device)
+{
+    return device->disk != nullptr ? device->disk : device;
+}
+
+static bool overlap(const struct block_device *a, const struct block_device *b)
+{
+    return a == b || (disk_of(a) == disk_of(b) && (a->disk == nullptr || b->disk == nullptr));
+}
+
+static bool is_claimed_locked(const struct block_device *device, enum block_claim claim)
+    REQUIRES(registry_lock)
+{
+    uint32_t count = atomic_load_explicit(&device_count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++)
+        if (devices[i]->claims[claim] > 0 && overlap(devices[i], device)) return true;
+    return false;
+}
+
+status block_device_claim(struct block_device *device, enum block_claim claim)
+{
+    enum block_claim other = claim == BLOCK_CLAIM_VOLUME ? BLOCK_CLAIM_HANDLE : BLOCK_CLAIM_VOLUME;
+    spin_acquire(&registry_lock);
+    bool is_free = !is_claimed_locked(device, other);
+    if (is_free) device->claims[claim]++;
+    spin_release(&registry_lock);
+    return is_free ? OK : FAIL(BUSY);
+}
+
+void block_device_unclaim(struct block_device *device, enum block_claim claim)
+{
+    spin_acquire(&registry_lock);
+    ASSERT(device->claims[claim] > 0);
+    device->claims[claim]--;
+    spin_release(&registry_lock);
+}
+
 void block_device_count_request(struct block_device *device, const struct block_request *request)
 {
     /* Relaxed: statistics, ordered with nothing. */

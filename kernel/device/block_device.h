@@ -53,6 +53,9 @@ struct block_request {
     void *driver_data;
 };
 
+/* Who writes to a device: what is mounted there, or whoever has a handle to the device itself. */
+enum block_claim : uint8_t { BLOCK_CLAIM_VOLUME, BLOCK_CLAIM_HANDLE, BLOCK_CLAIM_COUNT };
+
 struct block_device {
     /* Fixed when registered. */
     char name[BLOCK_NAME_BYTES_MAX]; /* "virtio0", "virtio0p1"; zero padded */
@@ -60,7 +63,8 @@ struct block_device {
     uint64_t sector_count;
     uint32_t sectors_per_request_max;
     bool is_read_only;
-    bool is_system_partition; /* the firmware's, with what boots the machine */
+    bool is_system_partition;  /* the firmware's, with what boots the machine */
+    struct block_device *disk; /* a part of this one; nullptr: a disk */
     /* Queues it; always completes, also after errors found at once (then possibly before
      * returning). */
     void (*submit)(struct block_device *device, struct block_request *request);
@@ -69,6 +73,8 @@ struct block_device {
     /* Atomic, statistics: ordered with nothing. Requests taken, and those that did not end well. */
     _Atomic uint64_t reads, writes, flushes, errors;
     _Atomic uint64_t read_bytes, written_bytes; /* asked for */
+
+    uint32_t claims[BLOCK_CLAIM_COUNT]; /* guarded by the registry's lock */
 };
 
 /*
@@ -80,6 +86,14 @@ uint32_t block_device_count(void);
 /* index < block_device_count() */
 struct block_device *block_device_at(uint32_t index);
 text block_device_name(const struct block_device *device);
+
+/*
+ * Begins and ends writing. Volumes and handles exclude each other, on a disk and all its
+ * partitions; among themselves they are let alone. Any context.
+ *   BUSY   claimed by the other kind
+ */
+status block_device_claim(struct block_device *device, enum block_claim claim);
+void block_device_unclaim(struct block_device *device, enum block_claim claim);
 
 /* For drivers: notes a request in the device's statistics. Any context. */
 void block_device_count_request(struct block_device *device, const struct block_request *request);

@@ -212,6 +212,31 @@ TEST(a_request_is_checked_before_the_hardware_sees_it)
     CHECK_STATUS(INVALID_ARGUMENT, check_request(BLOCK_READ, 0, 1, 1, one));
 }
 
+TEST(volumes_and_handles_do_not_write_to_the_same_sectors)
+{
+    format_disk();
+    struct block_device *disk = make_disk();
+    CHECK_STATUS(OK, block_device_register(disk));
+    uint32_t first = block_device_count();
+    CHECK_EQUAL(2, block_device_find_partitions(disk));
+    struct block_device *one = block_device_at(first), *two = block_device_at(first + 1);
+    CHECK_STATUS(OK, block_device_claim(one, BLOCK_CLAIM_VOLUME));
+    CHECK_STATUS(BUSY, block_device_claim(one, BLOCK_CLAIM_HANDLE));
+    CHECK_STATUS(BUSY, block_device_claim(disk, BLOCK_CLAIM_HANDLE));
+    CHECK_STATUS(OK, block_device_claim(two, BLOCK_CLAIM_HANDLE));
+    CHECK_STATUS(OK, block_device_claim(two, BLOCK_CLAIM_HANDLE));
+    CHECK_STATUS(BUSY, block_device_claim(two, BLOCK_CLAIM_VOLUME));
+    CHECK_STATUS(BUSY, block_device_claim(disk, BLOCK_CLAIM_VOLUME));
+    block_device_unclaim(two, BLOCK_CLAIM_HANDLE);
+    CHECK_STATUS(BUSY, block_device_claim(two, BLOCK_CLAIM_VOLUME));
+    block_device_unclaim(two, BLOCK_CLAIM_HANDLE);
+    CHECK_STATUS(OK, block_device_claim(disk, BLOCK_CLAIM_VOLUME));
+    block_device_unclaim(disk, BLOCK_CLAIM_VOLUME);
+    block_device_unclaim(one, BLOCK_CLAIM_VOLUME);
+    CHECK_STATUS(OK, block_device_claim(disk, BLOCK_CLAIM_HANDLE));
+    block_device_unclaim(disk, BLOCK_CLAIM_HANDLE);
+}
+
 /* Last: afterwards the registry is full. */
 TEST(zz_the_registry_has_an_end)
 {

@@ -14,7 +14,6 @@
 
 struct partition {
     struct block_device device;
-    struct block_device *disk;
     uint64_t first_sector;
 };
 
@@ -35,7 +34,7 @@ static void partition_submit(struct block_device *device, struct block_request *
         return;
     }
     request->first_sector += partition->first_sector;
-    partition->disk->submit(partition->disk, request);
+    device->disk->submit(device->disk, request);
 }
 
 static status register_partition(struct block_device *disk, const struct gpt_partition *entry,
@@ -43,13 +42,13 @@ static status register_partition(struct block_device *disk, const struct gpt_par
 {
     struct partition *partition = heap_take_zeroed(sizeof(*partition));
     if (partition == nullptr) return FAIL(OUT_OF_MEMORY);
-    partition->disk = disk;
     partition->first_sector = entry->first_sector;
     partition->device.sector_bytes = disk->sector_bytes;
     partition->device.sector_count = entry->sector_count;
     partition->device.sectors_per_request_max = disk->sectors_per_request_max;
     partition->device.is_read_only = disk->is_read_only;
     partition->device.is_system_partition = gpt_is_system_partition(entry);
+    partition->device.disk = disk;
     partition->device.submit = partition_submit;
     partition->device.driver = partition;
     struct text_writer name = TEXT_WRITER(partition->device.name);

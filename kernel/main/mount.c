@@ -6,6 +6,7 @@
 #include "debug/log.h"
 #include "device/block_device.h"
 #include "fs/archive/archive.h"
+#include "fs/devices/devices.h"
 #include "fs/fat32/fat32_mount.h"
 #include "fs/procfs/procfs.h"
 #include "fs/vfs/vfs.h"
@@ -65,6 +66,8 @@ static void mount_device(struct block_device *device, struct volume_counts *coun
         log_line("mount", "%s is not mounted: %.*s", device->name, TEXT_ARGUMENTS(reason));
         return;
     }
+    /* Nobody else writes to it while we may; at boot nobody does. */
+    if (!device->is_read_only) ignore_status(block_device_claim(device, BLOCK_CLAIM_VOLUME));
     char name_bytes[VFS_VOLUME_NAME_BYTES_MAX];
     struct text_writer name = TEXT_WRITER(name_bytes);
     name_volume(&name, device, counts);
@@ -89,10 +92,18 @@ static bool has_partitions(const struct block_device *disk)
     return false;
 }
 
+static void mount_devices(void)
+{
+    vnode_result root = devices_open();
+    if (is_ok(root.status) && show(TEXT("dev"), root.value))
+        log_line("mount", "/dev is the %u disks and partitions", block_device_count());
+}
+
 void mount_all(const void *archive, uint64_t archive_bytes)
 {
     mount_archive(archive, archive_bytes);
     mount_proc();
+    mount_devices();
     struct volume_counts counts = {0};
     for (uint32_t i = 0; i < block_device_count(); i++) {
         struct block_device *device = block_device_at(i);

@@ -1,5 +1,6 @@
 /*
- * What is mounted at boot, and where: the boot archive as /boot, the EFI system partition as /esp
+ * What is mounted at boot, and where: the boot archive as /boot, the
+ * block devices themselves as /dev, the EFI system partition as /esp
  * (further ones as /esp1, ...) and every other FAT32 volume found as /disk0, /disk1, ... in the
  * order of the devices.
  *

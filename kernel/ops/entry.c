@@ -10,6 +10,7 @@
 #include "ipc/channel.h"
 #include "ipc/channel_transit.h"
 #include "ipc/service.h"
+#include "ops/direct.h"
 #include "ops/dispatch.h"
 #include "ops/ops_internal.h"
 #include "ring/poller.h"
@@ -92,6 +93,7 @@ status ops_init(void)
     system_init();
     TRY(channel_init());
     TRY(service_init());
+    TRY(direct_init());
     TRY(ring_init(dispatch_rows));
     ring_set_forwarder(service_forward);
     TRY(poller_init());

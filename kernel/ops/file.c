@@ -5,6 +5,7 @@
  * again on a worker. All volumes are read only.
  */
 #include "base/checked.h"
+#include "fs/devices/devices.h"
 #include "fs/vfs/vfs.h"
 #include "mm/heap.h"
 #include "ops/ops.h"
@@ -46,6 +47,11 @@ static op_outcome open_with(struct op *op, open_function *open)
     if (!is_ok(result.status)) return op_failed(result.status);
     OWNED(object_owner) opened = result.value;
     if (!is_wanted_kind(opened, op->submission.op_flags)) return op_failed(FAIL(NOT_FOUND));
+    uint64_t rights = op->submission.args[0] & op->capability->rights;
+    if (object_kind(opened) == ABI_KIND_BLOCK_DEVICE && (rights & ABI_RIGHT_WRITE) != 0) {
+        status claimed = device_object_claim(opened);
+        if (!is_ok(claimed)) return op_failed(claimed);
+    }
     return op_yield_found(op, opened, op->submission.args[0]);
 }
 

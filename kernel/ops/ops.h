@@ -40,6 +40,11 @@ op_handler op_enumerate_directory;
 void stat_file(struct object *file, struct abi_stat *stat);
 void stat_directory(struct object *directory, struct abi_stat *stat);
 
+/* direct.c: block devices */
+op_handler op_read_device;
+op_handler op_write_device;
+void stat_device(struct object *device, struct abi_stat *stat);
+
 /* console.c */
 op_handler op_read_console;
 op_handler op_write_console;

@@ -8,7 +8,7 @@ static stat_filler *const fillers[ABI_KIND_COUNT] = {
     [ABI_KIND_FILE] = stat_file,       [ABI_KIND_DIRECTORY] = stat_directory,
     [ABI_KIND_BUFFER] = stat_buffer,   [ABI_KIND_PROCESS] = stat_process,
     [ABI_KIND_SYSTEM] = stat_system,   [ABI_KIND_REQUEST] = stat_request,
-    [ABI_KIND_CHANNEL] = stat_channel,
+    [ABI_KIND_CHANNEL] = stat_channel, [ABI_KIND_BLOCK_DEVICE] = stat_device,
 };
 
 op_outcome op_stat(struct op *op)

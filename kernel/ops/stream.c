@@ -17,6 +17,7 @@ op_outcome op_read(struct op *op)
 {
     static handlers_by_kind readers = {
         [ABI_KIND_FILE] = op_read_file,
+        [ABI_KIND_BLOCK_DEVICE] = op_read_device,
         [ABI_KIND_CONSOLE] = op_read_console,
         [ABI_KIND_REQUEST] = op_read_request,
     };
@@ -27,6 +28,7 @@ op_outcome op_write(struct op *op)
 {
     static handlers_by_kind writers = {
         [ABI_KIND_FILE] = op_write_file,
+        [ABI_KIND_BLOCK_DEVICE] = op_write_device,
         [ABI_KIND_CONSOLE] = op_write_console,
         [ABI_KIND_REQUEST] = op_write_request,
     };

@@ -161,6 +161,8 @@ STAND_IN(write_request)
 STAND_IN(system_power)
 STAND_IN(read_file)
 STAND_IN(write_file)
+STAND_IN(read_device)
+STAND_IN(write_device)
 STAND_IN(enumerate_directory)
 STAND_IN(read_console)
 STAND_IN(write_console)
@@ -180,6 +182,7 @@ STAND_IN_STAT(system)
 STAND_IN_STAT(buffer)
 STAND_IN_STAT(request)
 STAND_IN_STAT(channel)
+STAND_IN_STAT(device)
 
 /* ---- a process ---- */
 

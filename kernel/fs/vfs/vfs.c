@@ -43,6 +43,7 @@ static const struct object_type directory_type = {
 
 object_result vfs_open_vnode(struct vnode *vnode)
 {
+    if (vnode->operations->open != nullptr) return vnode->operations->open(vnode);
     struct open_file *file = slab_take(open_files);
     if (file == nullptr) return (object_result){.status = FAIL(OUT_OF_MEMORY)};
     vnode_get(vnode);

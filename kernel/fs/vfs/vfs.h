@@ -131,7 +131,7 @@ uint64_t vfs_take_volume_number(void);
  *   OUT_OF_MEMORY   VFS_VOLUMES_MAX volumes are shown already
  *   OUT_OF_RANGE    the name is longer than VFS_VOLUME_NAME_BYTES_MAX
  */
-#define VFS_VOLUMES_MAX           34u
+#define VFS_VOLUMES_MAX           36u
 #define VFS_VOLUME_NAME_BYTES_MAX 31u
 status vfs_add_volume(text name, struct vnode *root);
 /* A volume in the synthetic root, by its place there; they keep it. False: there are fewer. */
