@@ -3,8 +3,8 @@
  * written straight into and out of the caller's memory: nothing is cached or copied.
  *
  * Offsets, lengths and the memory's address are multiples of the device's sector size
- * (block_device_stat() says it, in block.sector_bytes). Transfers may be short: at the end, in front
- * of an error, and when they are very long.
+ * (block_device_stat() says it, in block.sector_bytes). Transfers may be short: at the end, in
+ * front of an error, and when they are very long.
  *
  * Context: any thread; sleeps until the device has answered.
  */
