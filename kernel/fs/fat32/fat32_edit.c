@@ -258,7 +258,6 @@ static void room_see_slot(struct edit *edit, uint32_t index, bool is_free)
 static void room_see_end(struct edit *edit, uint32_t end)
 {
     edit->end = end;
-    if (is_within_sector(edit) && end % edit->sector_slots == 0) edit->free_run = 0;
     uint32_t first = end - edit->free_run;
     uint32_t left_in_sector = edit->sector_slots - first % edit->sector_slots;
     if (is_within_sector(edit) && left_in_sector < edit->new.count) first += left_in_sector;
@@ -295,10 +294,10 @@ static uint64_t directory_slots(const struct edit *edit, const struct fat32_map 
     return (uint64_t)directory->cluster_count * edit->volume->cluster_bytes / ENTRY_BYTES;
 }
 
-/* Tails 1..slots + 1: of so many, one is free. */
+/* Notes tails up to the number of slots: the next one is free in any case. */
 static status tails_begin(struct edit *edit, uint32_t slots)
 {
-    edit->tail_end = slots + 2;
+    edit->tail_end = slots + 1;
     edit->tails = heap_take_zeroed((edit->tail_end / 64 + 1) * sizeof(*edit->tails));
     return edit->tails == nullptr ? FAIL(OUT_OF_MEMORY) : OK;
 }

@@ -418,12 +418,14 @@ TEST(a_new_directory_knows_itself_and_its_parent)
     fresh(40);
     struct fat32_map outer, inner;
     struct fat32_entry a = made_directory(&root, "outer folder", &outer);
-    struct fat32_entry b = made_directory(&outer, "INNER", &inner);
+    struct fat32_entry b = made_directory(&outer, "inner", &inner);
     volume_again();
     CHECK_STATUS(OK, fat32_directory_check(&volume, &outer, a.first_cluster, 2));
     CHECK_STATUS(OK, fat32_directory_check(&volume, &inner, b.first_cluster, a.first_cluster));
     CHECK_EQUAL(0, load_le16(slot_of(&outer, 1) + ENTRY_CLUSTER_LOW)); /* the root is 0 */
     check_shape(&inner, 0, "oo..............");
+    CHECK_BYTES(".          \x10", slot_of(&inner, 0), 13); /* without the name's flags */
+    CHECK_BYTES("..         \x10", slot_of(&inner, 1), 13);
     CHECK(a.is_directory);
     CHECK_EQUAL(ATTRIBUTE_DIRECTORY, a.attributes);
     CHECK_STATUS(OK, fat32_directory_check_empty(&volume, &inner));
@@ -1034,6 +1036,79 @@ TEST(a_volume_that_is_full_refuses_what_needs_a_cluster)
         }
         volume_end();
         if (is_enough) break;
+    }
+}
+
+TEST(a_directory_that_finds_no_room_in_its_parent_leaves_no_cluster_behind)
+{
+    fresh(2);
+    char name[16];
+    struct fat32_entry entry;
+    for (uint32_t i = 0; i < 16; i++) {
+        snprintf(name, sizeof(name), "%u", i);
+        made(&root, name);
+    }
+    CHECK_STATUS(NO_SPACE, create(&root, "x", true, &entry));
+    CHECK_EQUAL(1, fat32_free_clusters(&volume));
+    volume_again();
+    CHECK_EQUAL(1, fat32_free_clusters(&volume));
+    CHECK_STATUS(OK, create(&root, "x", false, &entry));
+    volume_end();
+}
+
+/* Up to the directory's end there are entries with all their parts, and nothing of garbage. */
+static void check_whole(const struct fat32_map *directory)
+{
+    struct fat32_walk walk = {.volume = &volume, .map = directory};
+    struct fat32_slot slot;
+    uint32_t expected = 0; /* the number of the part before the one to come; 0: an entry may come */
+    while (is_ok(fat32_walk_next(&walk, &slot))) {
+        enum fat32_slot_kind kind = fat32_slot_kind(slot.bytes);
+        if (kind == FAT32_SLOT_END) break;
+        CHECK(memcmp(slot.bytes, "GARBAGE", 7) != 0);
+        uint32_t order = slot.bytes[LONG_ORDER];
+        if (kind != FAT32_SLOT_PART) {
+            CHECK_EQUAL(0, expected);
+            continue;
+        }
+        if (order & LONG_ORDER_LAST)
+            CHECK_EQUAL(0, expected);
+        else
+            CHECK_EQUAL(expected, order);
+        expected = (order & LONG_ORDER_MASK) - 1;
+    }
+    CHECK_EQUAL(0, expected);
+}
+
+/* The disk writes what it is given at once: a command that fails, and all behind it, is a cut. The
+ * journal is not asked, as by a system that does not know it. */
+TEST(a_cut_while_a_directory_s_end_moves_shows_all_of_a_set_or_nothing)
+{
+    static const uint32_t lengths[] = {13 * 7, 13 * 5, 255};
+    for (uint32_t i = 0; i < array_count(lengths); i++) {
+        bool was_reached = true;
+        for (uint64_t failing = 0; was_reached; failing++) {
+            intricate();
+            volume_begin();
+            struct fat32_map folder;
+            struct fat32_entry entry;
+            CHECK(finds(&root, "FOLDER", &entry));
+            CHECK_STATUS(OK, fat32_map_load(&volume, entry.first_cluster, &folder));
+            disk.failing_command = disk.commands + failing;
+            disk.fails_on = true;
+            if (is_ok(create(&folder, letters(lengths[i], 'n'), false, &entry)))
+                ignore_status(fat32_checkpoint(&volume)); /* fails where it is to */
+            was_reached = disk.commands > disk.failing_command;
+            disk.failing_command = UINT64_MAX;
+            disk.fails_on = false;
+            volume_end();
+            volume_begin();
+            check_whole(&folder);
+            CHECK(was_reached || has(&folder, letters(lengths[i], 'n')));
+            fat32_map_drop(&folder);
+            volume_end();
+            CHECK(failing < 200);
+        }
     }
 }
 

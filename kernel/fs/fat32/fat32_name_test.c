@@ -331,6 +331,9 @@ TEST(only_the_forms_that_a_number_would_make_count_as_taken)
     CHECK_STATUS(OK, fat32_name_encode(TEXT("1+.text"), &encoded));
     CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)"12345678TEX"));
     CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)"1234567 TEX"));
+    CHECK_STATUS(OK, fat32_name_encode(TEXT("+.text"), &encoded));
+    CHECK_EQUAL(1, fat32_name_tail_of(&encoded, (const uint8_t *)"_~1     TEX"));
+    CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)"_~01    TEX"));
     CHECK_STATUS(OK, fat32_name_encode(TEXT("~+.text"), &encoded));
     CHECK_EQUAL(0, fat32_name_tail_of(&encoded, (const uint8_t *)"~1234567TEX"));
 }
@@ -436,6 +439,23 @@ TEST(names_that_no_entry_can_have_are_never_found)
     for (uint32_t i = 0; i < 128; i++)
         memcpy(name + 4 * (size_t)i, "\xf0\x9f\x98\x80", 5);
     CHECK(!sought_is(name, nullptr, 0, "A          "));
+}
+
+TEST(parts_of_another_entry_are_not_its_name)
+{
+    struct fat32_sought_name sought;
+    struct fat32_long_name long_name = {.unit_count = 13, .units = {'L', 'o', 'n', 'g'}};
+    static const uint8_t entry[32] = "SHORT      ";
+    long_name.checksum = fat32_short_name_checksum(entry);
+    fat32_sought_prepare(TEXT("long"), &sought);
+    CHECK(fat32_sought_is(&sought, &long_name, entry));
+    long_name.checksum ^= 1;
+    CHECK(!fat32_sought_is(&sought, &long_name, entry));
+    long_name.checksum ^= 1;
+    long_name.parts_missing = 1;
+    CHECK(!fat32_sought_is(&sought, &long_name, entry));
+    fat32_sought_prepare(TEXT("short"), &sought);
+    CHECK(fat32_sought_is(&sought, &long_name, entry));
 }
 
 TEST(what_is_shown_as_replaced_is_found_as_it_is_shown)
