@@ -14,6 +14,7 @@
 #include "debug/panic.h"
 #include "device/console.h"
 #include "device/device_init.h"
+#include "fs/vfs/page_cache.h"
 #include "fs/vfs/vfs.h"
 #include "main/boot_memory.h"
 #include "main/command_line.h"
@@ -106,6 +107,7 @@ static void start_devices(void)
 
     console_init();
     need(vfs_init(), "the file systems");
+    need(page_cache_start(), "the page cache");
     need(process_init(), "processes");
     need(ops_init(), "operations");
     start_devices();

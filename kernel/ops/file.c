@@ -1,8 +1,8 @@
 /*
- * Opening, reading, moving in and listing files and directories.
+ * Opening, moving in and listing files and directories.
  *
  * What is in memory is answered at once, on the ring's thread; what must wait for a disk is begun
- * again on a worker. All volumes are read only.
+ * again on a worker.
  */
 #include "base/checked.h"
 #include "fs/devices/devices.h"
@@ -78,26 +78,7 @@ op_outcome op_open(struct op *op)
     return outcome.code == STATUS_WOULD_BLOCK ? op_defer(op, open_waiting) : outcome;
 }
 
-/* ---- read, write, seek ---- */
-
-static op_outcome read_waiting(struct op *op)
-{
-    size_result read = vfs_read(op_object(op), op->submission.offset_bytes, &op->pin);
-    return op_result(read.status, read.value);
-}
-
-op_outcome op_read_file(struct op *op)
-{
-    size_result read = vfs_read_cached(op_object(op), op->submission.offset_bytes, &op->pin);
-    if (unlikely(read.status.code == STATUS_WOULD_BLOCK)) return op_defer(op, read_waiting);
-    return op_result(read.status, read.value);
-}
-
-op_outcome op_write_file(struct op *op)
-{
-    (void)op;
-    return op_failed(FAIL(PERMISSION_DENIED));
-}
+/* ---- seek ---- */
 
 op_outcome op_seek(struct op *op)
 {

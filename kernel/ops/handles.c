@@ -3,13 +3,21 @@
  *
  * For those that consume it, the dispatcher has taken the handle out of the table and
  * op->capability is all that is left of it, nullptr when it was revoked; dropping that, before the
- * completion can be seen, ends what nobody else refers to.
+ * completion can be seen, ends what nobody else refers to. What was written through a handle is
+ * handed to the file system before its CLOSE completes, with the status of that.
  */
 #include "ops/ops.h"
 
+/* A file of the kernel's that was open for writing. */
+static bool may_have_written(const struct capability *capability)
+{
+    return capability != nullptr && object_kind(capability->object) == ABI_KIND_FILE &&
+           (capability->rights & ABI_RIGHT_WRITE) != 0 && !capability->object->type->is_served;
+}
+
 op_outcome op_close(struct op *op)
 {
-    (void)op;
+    if (unlikely(may_have_written(op->capability))) return op_close_file(op);
     return op_done(0);
 }
 

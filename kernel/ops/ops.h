@@ -31,9 +31,13 @@ struct object *system_object(void);
 
 /* ---- parts of operations, by kind ---- */
 
-/* file.c */
+/* file_io.c */
 op_handler op_read_file;
 op_handler op_write_file;
+/* CLOSE of a handle that could write. */
+op_handler op_close_file;
+
+/* file.c */
 op_handler op_enumerate_directory;
 /* The part after the common one; the common part is filled, size_bytes is theirs too. Never sleeps.
  */

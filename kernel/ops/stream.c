@@ -13,6 +13,15 @@ static op_outcome run_by_kind(struct op *op, handlers_by_kind handlers)
     return handler(op);
 }
 
+/* Flags that are about places in a file, for what has none. */
+static bool has_stray_place(const struct op *op)
+{
+    static constexpr uint32_t PLACE_FLAGS = ABI_IO_DIRECT | ABI_WRITE_APPEND;
+    if (likely((op->submission.op_flags & PLACE_FLAGS) == 0)) return false;
+    enum abi_kind kind = object_kind(op_object(op));
+    return kind == ABI_KIND_CONSOLE || kind == ABI_KIND_REQUEST;
+}
+
 op_outcome op_read(struct op *op)
 {
     static handlers_by_kind readers = {
@@ -21,6 +30,7 @@ op_outcome op_read(struct op *op)
         [ABI_KIND_CONSOLE] = op_read_console,
         [ABI_KIND_REQUEST] = op_read_request,
     };
+    if (unlikely(has_stray_place(op))) return op_failed(FAIL(INVALID_ARGUMENT));
     return run_by_kind(op, readers);
 }
 
@@ -32,6 +42,7 @@ op_outcome op_write(struct op *op)
         [ABI_KIND_CONSOLE] = op_write_console,
         [ABI_KIND_REQUEST] = op_write_request,
     };
+    if (unlikely(has_stray_place(op))) return op_failed(FAIL(INVALID_ARGUMENT));
     return run_by_kind(op, writers);
 }
 

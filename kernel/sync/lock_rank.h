@@ -9,6 +9,7 @@
 enum lock_rank : uint8_t {
     /* Mutexes: task context, may sleep. */
     LOCK_RANK_IMAGE_CACHE = 15,    /* loaded programs */
+    LOCK_RANK_WRITE_PASS = 17,     /* whoever hands over all dirty files there are */
     LOCK_RANK_FILE_SIZE = 18,      /* one file's size, while it changes */
     LOCK_RANK_VNODE = 20,          /* one file's pages being filled, for which it asks its volume */
     LOCK_RANK_VOLUME = 25,         /* one mounted file system */

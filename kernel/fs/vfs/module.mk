@@ -1,5 +1,6 @@
-KERNEL_SOURCES += kernel/fs/vfs/name_cache.c kernel/fs/vfs/page_cache.c kernel/fs/vfs/path.c \
-                  kernel/fs/vfs/root.c kernel/fs/vfs/vfs.c kernel/fs/vfs/vfs_file.c kernel/fs/vfs/vnode.c
-HOST_SOURCES   += kernel/fs/vfs/name_cache.c kernel/fs/vfs/page_cache.c kernel/fs/vfs/path.c \
-                  kernel/fs/vfs/root.c kernel/fs/vfs/vfs.c kernel/fs/vfs/vfs_file.c kernel/fs/vfs/vnode.c
+VFS_SOURCES := name_cache.c page_cache.c page_cache_change.c page_cache_write.c path.c root.c vfs.c \
+               vfs_file.c vfs_write.c vnode.c
+
+KERNEL_SOURCES += $(addprefix kernel/fs/vfs/,$(VFS_SOURCES))
+HOST_SOURCES   += $(addprefix kernel/fs/vfs/,$(VFS_SOURCES))
 HOST_TESTS     += kernel/fs/vfs/path_test.c kernel/fs/vfs/vfs_test.c

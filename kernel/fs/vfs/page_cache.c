@@ -1,5 +1,5 @@
 /*
- * The page cache.
+ * The page cache: its tables, reading, filling, giving up.
  *
  * Locking: a table's lock guards its entries. A page is copied and evicted under it, so a frame
  * that an entry names cannot go away meanwhile. The round's lock guards the order of all stretches
@@ -7,36 +7,27 @@
  * of frames may hold any mutex, so reclaiming takes none and never uses the heap: a stretch stays
  * when its pages are gone. Under spin locks nothing is reclaimed. Eviction is linearised by the
  * table's lock; frames are freed by whoever cleared their entry.
+ *
+ * Pages enter a table by being filled, which fill_lock makes one at a time, or by being put whole,
+ * which takes no mutex: whoever comes second finds the first one's page and gives its own back.
  */
-#include "fs/vfs/page_cache.h"
 #include "arch/arch/page.h"
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/container.h"
+#include "fs/vfs/page_cache_internal.h"
 #include "mm/direct_map.h"
 #include "mm/frame_pool.h"
 #include "mm/heap.h"
-#include "sync/spin_lock.h"
+#include "sched/scheduler.h"
 
-static constexpr uint32_t STRETCH_PAGES = 64;
 static constexpr uint32_t READ_AHEAD_AT_FIRST = 4;
-
-/* An entry is a frame's address, which leaves the low bits free; 0: not in memory. */
-static constexpr uint64_t ENTRY_USED = 1; /* since the hand last came by */
-
-struct page_stretch {
-    struct list in_round; /* guarded by the round's lock */
-    struct page_cache *cache;
-    uint64_t entries[STRETCH_PAGES]; /* guarded by the cache's lock */
-};
-
-struct page_cache {
-    spin_lock lock;         /* LOCK_RANK_PAGE_CACHE */
-    uint64_t stretch_count; /* fixed at creation: as many as the file has pages for */
-    struct page_stretch **stretches GUARDED_BY(lock);
-    /* Guarded by the vnode's fill_lock. */
-    uint64_t expected_page; /* where reading goes on if it is sequential */
-    uint32_t window_pages;  /* how much is read then */
-};
+static constexpr uint32_t READ_AHEAD_THREADS = 2;
+/* How often what was read may turn out to have been overwritten meanwhile. */
+static constexpr uint32_t STALE_FILLS_MAX = 8;
+/* Of all frames, one in so many may be cached; and of those one in so many dirty. */
+static constexpr uint64_t CACHED_DIVISOR = 2;
+static constexpr uint64_t DIRTY_DIVISOR = 4;
 
 static spin_lock round_lock = SPIN_LOCK_INIT(LOCK_RANK_PAGE_CACHE);
 /* All stretches, those the hand comes to next first. */
@@ -44,50 +35,201 @@ static struct list all_stretches GUARDED_BY(round_lock) = LIST_INIT(all_stretche
 
 static _Atomic uint64_t pages_cached; /* a count, ordered with nothing */
 static uint64_t pages_max = UINT64_MAX;
+static struct work_queue *read_ahead_queue; /* fixed after boot; nullptr: nothing is read ahead */
 
-/* ---- copying ---- */
+/* ---- tables ---- */
 
-/* The entry of a page, or nullptr. */
-static inline uint64_t *entry_of_locked(struct page_cache *cache, uint64_t page)
-    REQUIRES(cache->lock)
+struct page_cache *page_cache_make(struct vnode *vnode)
 {
-    uint64_t index = page / STRETCH_PAGES;
-    if (unlikely(index >= cache->stretch_count)) return nullptr;
-    struct page_stretch *stretch = cache->stretches[index];
-    return stretch == nullptr ? nullptr : &stretch->entries[page % STRETCH_PAGES];
+    struct page_cache *first = page_cache_find(vnode);
+    if (likely(first != nullptr)) return first;
+    struct page_cache *cache = heap_take_zeroed(sizeof(*cache));
+    if (cache == nullptr) return nullptr;
+    cache->vnode = vnode;
+    spin_lock_init(&cache->lock, LOCK_RANK_PAGE_CACHE);
+    list_init(&cache->in_dirty_files);
+    cache->window_pages = READ_AHEAD_AT_FIRST;
+    /* Nobody changes the size of a file that has no table. */
+    cache->stored_bytes = atomic_load_explicit(&vnode->size_bytes, memory_order_relaxed);
+    /* Pairs with the acquire in page_cache_find(). */
+    if (atomic_compare_exchange_strong_explicit(&vnode->pages, &first, cache, memory_order_release,
+                                                memory_order_acquire))
+        return cache;
+    heap_give(cache);
+    return first;
 }
 
-MUST_INLINE status copy_locked(struct page_cache *cache, uint64_t offset, uint64_t length, void *to)
-    REQUIRES(cache->lock)
+static uint64_t stretch_count_of(struct page_cache *cache)
 {
-    uint64_t *entry = entry_of_locked(cache, offset / PAGE_BYTES);
-    if (unlikely(entry == nullptr || *entry == 0)) return FAIL(WOULD_BLOCK);
-    *entry |= ENTRY_USED;
-    const uint8_t *page = direct_map(physical_at(*entry & ~ENTRY_USED));
-    if (length == PAGE_BYTES)
-        page_copy(to, page);
-    else
-        bytes_copy(to, page + offset % PAGE_BYTES, length);
+    spin_acquire(&cache->lock);
+    uint64_t count = cache->stretch_count;
+    spin_release(&cache->lock);
+    return count;
+}
+
+/* Puts the longer table into its place, unless there is one as long; answers what is not needed. */
+static struct page_stretch **exchange_stretches(struct page_cache *cache,
+                                                struct page_stretch **longer, uint64_t count)
+{
+    struct page_stretch **other = longer;
+    spin_acquire(&cache->lock);
+    if (count > cache->stretch_count) {
+        bytes_copy(longer, cache->stretches, cache->stretch_count * sizeof(*longer));
+        other = cache->stretches;
+        cache->stretches = longer;
+        cache->stretch_count = count;
+    }
+    spin_release(&cache->lock);
+    return other;
+}
+
+/* At least `needed` long: at once as long as the file, and twice as long as before. */
+static status lengthen_table(struct page_cache *cache, uint64_t needed)
+{
+    uint64_t before = stretch_count_of(cache);
+    if (needed <= before) return OK;
+    uint64_t bytes = atomic_load_explicit(&cache->vnode->size_bytes, memory_order_relaxed);
+    uint64_t count = max_of(needed, 2 * before);
+    count = max_of(count, bytes / (STRETCH_PAGES * PAGE_BYTES) + 1);
+    if (count > HEAP_BYTES_MAX / sizeof(struct page_stretch *)) return FAIL(OUT_OF_MEMORY);
+    struct page_stretch **longer = heap_take_zeroed(count * sizeof(struct page_stretch *));
+    if (longer == nullptr) return FAIL(OUT_OF_MEMORY);
+    heap_give(exchange_stretches(cache, longer, count));
     return OK;
 }
 
-/* Apart, so that the usual case keeps little in registers across a call. */
-[[gnu::noinline]] static status copy_after_waiting(struct page_cache *cache, uint64_t offset,
-                                                   uint64_t length, void *to)
+static bool has_stretch(struct page_cache *cache, uint64_t index)
 {
     spin_acquire(&cache->lock);
-    status outcome = copy_locked(cache, offset, length, to);
+    bool is_there = cache->stretches[index] != nullptr;
     spin_release(&cache->lock);
-    return outcome;
+    return is_there;
+}
+
+static status make_stretch(struct page_cache *cache, uint64_t index)
+{
+    struct page_stretch *stretch = heap_take_zeroed(sizeof(*stretch));
+    if (stretch == nullptr) return FAIL(OUT_OF_MEMORY);
+    stretch->cache = cache;
+    spin_acquire(&cache->lock);
+    bool is_first = cache->stretches[index] == nullptr;
+    if (is_first) cache->stretches[index] = stretch;
+    spin_release(&cache->lock);
+    if (!is_first) {
+        heap_give(stretch);
+        return OK;
+    }
+    spin_acquire(&round_lock);
+    list_push_back(&all_stretches, &stretch->in_round);
+    spin_release(&round_lock);
+    return OK;
+}
+
+status page_cache_make_stretches(struct page_cache *cache, uint64_t first, uint64_t count)
+{
+    uint64_t last = (first + count - 1) / STRETCH_PAGES;
+    TRY(lengthen_table(cache, last + 1));
+    for (uint64_t i = first / STRETCH_PAGES; i <= last; i++)
+        if (!has_stretch(cache, i)) TRY(make_stretch(cache, i));
+    return OK;
+}
+
+/* ---- reading ---- */
+
+/* Why a copy stopped. */
+enum copy_stop : uint8_t {
+    COPY_DONE,
+    COPY_PAUSES, /* so many pages were copied that others should get a chance */
+    COPY_NEEDS_PAGE,
+    COPY_NEEDS_TARGET, /* a page of the buffer must be made */
+};
+
+static void read_ahead_later_locked(struct page_cache *cache) REQUIRES(cache->lock);
+
+[[gnu::noinline]] static void pull_trigger_locked(struct page_cache *cache, uint64_t *entry)
+    REQUIRES(cache->lock)
+{
+    *entry &= ~ENTRY_TRIGGER;
+    read_ahead_later_locked(cache);
+}
+
+/* The page's frame, now used; nullptr when it is not in memory. */
+MUST_INLINE const uint8_t *page_to_read_locked(struct page_cache *cache, uint64_t page)
+    REQUIRES(cache->lock)
+{
+    uint64_t *entry = entry_of_locked(cache, page);
+    if (unlikely(entry == nullptr || *entry == 0)) return nullptr;
+    if (unlikely((*entry & ENTRY_TRIGGER) != 0)) pull_trigger_locked(cache, entry);
+    *entry |= ENTRY_USED;
+    return direct_map(physical_at(*entry & ~ENTRY_FLAGS));
+}
+
+MUST_INLINE enum copy_stop read_some_locked(struct page_cache *cache,
+                                            struct page_transfer *transfer) REQUIRES(cache->lock)
+{
+    uint64_t size = atomic_load_explicit(&cache->vnode->size_bytes, memory_order_relaxed);
+    /* A piece is what lies in one page of the file and in one of the buffer. */
+    for (uint32_t pieces = 0; transfer->length > 0 && transfer->offset < size; pieces++) {
+        if (unlikely(pieces == PAGES_PER_LOCK)) return COPY_PAUSES;
+        uint64_t inside = transfer->offset % PAGE_BYTES, target_inside = transfer->at % PAGE_BYTES;
+        uint64_t in_both = PAGE_BYTES - max_of(inside, target_inside);
+        uint64_t in_file = min_of(in_both, size - transfer->offset);
+        uint64_t piece = min_of(in_file, transfer->length);
+        const uint8_t *page = page_to_read_locked(cache, transfer->offset / PAGE_BYTES);
+        if (unlikely(page == nullptr)) return COPY_NEEDS_PAGE;
+        physical_address frame;
+        if (unlikely(!buffer_has_page(transfer->buffer, transfer->at / PAGE_BYTES, &frame)))
+            return COPY_NEEDS_TARGET;
+        if (likely(piece == PAGE_BYTES))
+            page_copy(direct_map(frame), page);
+        else
+            bytes_copy((uint8_t *)direct_map(frame) + target_inside, page + inside, piece);
+        transfer->offset += piece;
+        transfer->at += piece;
+        transfer->length -= piece;
+    }
+    return COPY_DONE;
+}
+
+static bool is_at_end(struct page_transfer *transfer)
+{
+    return transfer->length == 0 ||
+           transfer->offset >=
+               atomic_load_explicit(&transfer->vnode->size_bytes, memory_order_relaxed);
+}
+
+status page_cache_read(struct page_transfer *transfer)
+{
+    struct page_cache *cache = page_cache_find(transfer->vnode);
+    if (unlikely(cache == nullptr)) return is_at_end(transfer) ? OK : FAIL(WOULD_BLOCK);
+    for (;;) {
+        spin_acquire(&cache->lock);
+        enum copy_stop stop = read_some_locked(cache, transfer);
+        spin_release(&cache->lock);
+        if (likely(stop == COPY_DONE)) return OK;
+        if (stop == COPY_NEEDS_PAGE) return FAIL(WOULD_BLOCK);
+        if (stop == COPY_NEEDS_TARGET)
+            TRY(buffer_touch(transfer->buffer, transfer->at / PAGE_BYTES).status);
+        if (!scheduler_pause()) return FAIL(INTERRUPTED);
+    }
+}
+
+static status copy_locked(struct page_cache *cache, uint64_t offset, uint64_t length, void *to)
+    REQUIRES(cache->lock)
+{
+    uint64_t size = atomic_load_explicit(&cache->vnode->size_bytes, memory_order_relaxed);
+    if (!span_fits(offset, length, size)) return FAIL(OUT_OF_RANGE);
+    const uint8_t *page = page_to_read_locked(cache, offset / PAGE_BYTES);
+    if (page == nullptr) return FAIL(WOULD_BLOCK);
+    bytes_copy(to, page + offset % PAGE_BYTES, length);
+    return OK;
 }
 
 status page_cache_copy(struct vnode *vnode, uint64_t offset, uint64_t length, void *to)
 {
-    /* Pairs with the release in cache_of(). */
-    struct page_cache *cache = atomic_load_explicit(&vnode->pages, memory_order_acquire);
-    if (unlikely(cache == nullptr)) return FAIL(WOULD_BLOCK);
-    if (unlikely(!spin_acquire_try(&cache->lock)))
-        return copy_after_waiting(cache, offset, length, to);
+    struct page_cache *cache = page_cache_find(vnode);
+    if (cache == nullptr) return FAIL(WOULD_BLOCK);
+    spin_acquire(&cache->lock);
     status outcome = copy_locked(cache, offset, length, to);
     spin_release(&cache->lock);
     return outcome;
@@ -98,56 +240,11 @@ status page_cache_copy(struct vnode *vnode, uint64_t offset, uint64_t length, vo
 static uint64_t vnode_page_count(struct vnode *vnode)
 {
     uint64_t size = atomic_load_explicit(&vnode->size_bytes, memory_order_relaxed);
-    return (size + PAGE_BYTES - 1) / PAGE_BYTES;
+    return size / PAGE_BYTES + (size % PAGE_BYTES != 0);
 }
 
-/* The vnode's table, made if there is none. The caller holds fill_lock. */
-static struct page_cache *cache_of(struct vnode *vnode)
-{
-    struct page_cache *cache = atomic_load_explicit(&vnode->pages, memory_order_relaxed);
-    if (cache != nullptr) return cache;
-    uint64_t count = (vnode_page_count(vnode) + STRETCH_PAGES - 1) / STRETCH_PAGES;
-    cache = heap_take_zeroed(sizeof(*cache));
-    struct page_stretch **stretches = heap_take_zeroed(count * sizeof(*stretches));
-    if (cache == nullptr || stretches == nullptr) {
-        heap_give(cache);
-        heap_give(stretches);
-        return nullptr;
-    }
-    spin_lock_init(&cache->lock, LOCK_RANK_PAGE_CACHE);
-    cache->stretch_count = count;
-    cache->window_pages = READ_AHEAD_AT_FIRST;
-    spin_acquire(&cache->lock);
-    cache->stretches = stretches;
-    spin_release(&cache->lock);
-    /* Pairs with the acquire in page_cache_copy(). */
-    atomic_store_explicit(&vnode->pages, cache, memory_order_release);
-    return cache;
-}
-
-/* Makes the stretches that pages first..first+count need. The caller holds fill_lock. */
-static status make_stretches(struct page_cache *cache, uint64_t first, uint32_t count)
-{
-    for (uint64_t i = first / STRETCH_PAGES; i <= (first + count - 1) / STRETCH_PAGES; i++) {
-        spin_acquire(&cache->lock);
-        bool is_there = cache->stretches[i] != nullptr;
-        spin_release(&cache->lock);
-        if (is_there) continue;
-        struct page_stretch *stretch = heap_take_zeroed(sizeof(*stretch));
-        if (stretch == nullptr) return FAIL(OUT_OF_MEMORY);
-        stretch->cache = cache;
-        spin_acquire(&cache->lock);
-        cache->stretches[i] = stretch;
-        spin_release(&cache->lock);
-        spin_acquire(&round_lock);
-        list_push_back(&all_stretches, &stretch->in_round);
-        spin_release(&round_lock);
-    }
-    return OK;
-}
-
-/* How many pages from `page` on, up to `limit`, are not in memory. */
-static uint32_t absent_pages(struct page_cache *cache, uint64_t page, uint32_t limit)
+/* How many pages from `page` on, up to `limit`, are not in memory; those are being filled now. */
+static uint32_t begin_filling(struct page_cache *cache, uint64_t page, uint32_t limit)
 {
     uint32_t count = 0;
     spin_acquire(&cache->lock);
@@ -156,18 +253,27 @@ static uint32_t absent_pages(struct page_cache *cache, uint64_t page, uint32_t l
         if (entry != nullptr && *entry != 0) break;
         count++;
     }
+    cache->filling_first = page;
+    cache->filling_count = count;
+    cache->filling_is_stale = false;
     spin_release(&cache->lock);
     return count;
 }
 
-/* How much to read at a page: twice as much as before while pages are asked for in order. */
-static uint32_t next_window(struct page_cache *cache, uint64_t page, uint64_t page_count)
+static bool has_page(struct page_cache *cache, uint64_t page)
 {
-    bool is_sequential = page == cache->expected_page;
-    cache->window_pages = is_sequential
-                              ? min_of(2 * cache->window_pages, PAGE_CACHE_READ_AHEAD_PAGES)
-                              : READ_AHEAD_AT_FIRST;
-    return (uint32_t)min_of((uint64_t)cache->window_pages, page_count - page);
+    spin_acquire(&cache->lock);
+    const uint64_t *entry = entry_of_locked(cache, page);
+    bool is_there = entry != nullptr && *entry != 0;
+    spin_release(&cache->lock);
+    return is_there;
+}
+
+/* How much to read at a page: twice as much as before while pages are asked for in order. */
+static uint32_t window_at(const struct page_cache *cache, uint64_t page)
+{
+    if (page != cache->expected_page) return READ_AHEAD_AT_FIRST;
+    return min_of(2 * cache->window_pages, PAGE_CACHE_READ_AHEAD_PAGES);
 }
 
 /* Zeroed: a device that says it has written to them, and has not, shows nobody what was in them. */
@@ -184,18 +290,31 @@ static uint32_t take_frames(physical_address *frames, uint32_t wanted)
 static void give_frames(const physical_address *frames, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        frame_pool_give(nullptr, frames[i], 0);
+        if (frames[i].value != 0) frame_pool_give(nullptr, frames[i], 0);
 }
 
-/* Pages read, as used: the hand passes them once before it takes them. */
-static void publish_pages(struct page_cache *cache, uint64_t first, const physical_address *frames,
-                          uint32_t count)
+/*
+ * Enters pages that were read, as used: the hand passes them once before it takes them. What was
+ * put meanwhile stays, and what was read for it stays in `frames`. False: all of them do, for
+ * somebody wrote past the cache.
+ */
+static bool publish_pages(struct page_cache *cache, uint64_t first, physical_address *frames,
+                          uint32_t count, uint64_t trigger)
 {
+    uint32_t published = 0;
     spin_acquire(&cache->lock);
-    for (uint32_t i = 0; i < count; i++)
-        *entry_of_locked(cache, first + i) = frames[i].value | ENTRY_USED;
+    bool is_stale = cache->filling_is_stale;
+    cache->filling_count = 0;
+    for (uint32_t i = 0; i < count && !is_stale; i++) {
+        uint64_t *entry = entry_of_locked(cache, first + i);
+        if (*entry != 0) continue;
+        *entry = frames[i].value | ENTRY_USED | (first + i == trigger ? ENTRY_TRIGGER : 0);
+        frames[i] = physical_at(0);
+        published++;
+    }
     spin_release(&cache->lock);
-    atomic_fetch_add_explicit(&pages_cached, count, memory_order_relaxed);
+    page_cache_count_added(published);
+    return !is_stale;
 }
 
 /* Reads the pages; when that fails, the first alone: what nobody asked for cannot spoil it. */
@@ -209,29 +328,51 @@ static status read_pages(struct vnode *vnode, uint64_t first, const physical_add
     return vnode->operations->read_pages(vnode, first, 1, frames);
 }
 
-static status fill_locked(struct vnode *vnode, uint64_t page) REQUIRES(vnode->fill_lock)
+/* Fills up to `count` pages from an absent one on; answers how many. WOULD_BLOCK: they were
+ * overwritten past the cache meanwhile. */
+static size_result fill_pages(struct page_cache *cache, uint64_t page, uint32_t count,
+                              uint64_t trigger)
 {
-    uint64_t page_count = vnode_page_count(vnode);
-    if (page >= page_count) return FAIL(IO_ERROR);
-    struct page_cache *cache = cache_of(vnode);
-    if (cache == nullptr) return FAIL(OUT_OF_MEMORY);
-    if (absent_pages(cache, page, 1) == 0) return OK;
-
-    uint32_t count = absent_pages(cache, page, next_window(cache, page, page_count));
-    TRY(make_stretches(cache, page, count));
-    uint64_t cached = page_cache_pages();
-    if (cached + count > pages_max) page_cache_reclaim(cached + count - pages_max);
+    TRY_AS(size_result, page_cache_make_stretches(cache, page, count));
+    page_cache_prepare_to_add(count);
     physical_address frames[PAGE_CACHE_READ_AHEAD_PAGES];
     count = take_frames(frames, count);
-    if (count == 0) return FAIL(OUT_OF_MEMORY);
-    status outcome = read_pages(vnode, page, frames, &count);
-    if (!is_ok(outcome)) {
-        give_frames(frames, count);
-        return outcome;
-    }
-    publish_pages(cache, page, frames, count);
-    cache->expected_page = page + count;
+    if (count == 0) return (size_result){.status = FAIL(OUT_OF_MEMORY)};
+    status outcome = read_pages(cache->vnode, page, frames, &count);
+    if (is_ok(outcome) && !publish_pages(cache, page, frames, count, trigger))
+        outcome = FAIL(WOULD_BLOCK);
+    give_frames(frames, count);
+    /* It may have been put meanwhile. */
+    if (!is_ok(outcome) && !has_page(cache, page)) return (size_result){.status = outcome};
+    return (size_result){.value = count};
+}
+
+static status fill_window(struct page_cache *cache, uint64_t page) REQUIRES(cache->vnode->fill_lock)
+{
+    uint64_t page_count = vnode_page_count(cache->vnode);
+    if (page >= page_count) return OK;
+    bool is_sequential = page == cache->expected_page;
+    uint32_t window = window_at(cache, page);
+    uint32_t count = begin_filling(cache, page, (uint32_t)min_of(window, page_count - page));
+    if (count == 0) return OK;
+    bool has_trigger = is_sequential && read_ahead_queue != nullptr;
+    size_result filled =
+        fill_pages(cache, page, count, has_trigger ? page + count / 2 : UINT64_MAX);
+    TRY(filled.status);
+    cache->window_pages = window;
+    cache->expected_page = page + filled.value;
     return OK;
+}
+
+static status fill_locked(struct vnode *vnode, uint64_t page)
+    REQUIRES(vnode->fill_lock) NO_LOCK_CHECK
+{
+    struct page_cache *cache = page_cache_make(vnode);
+    if (cache == nullptr) return FAIL(OUT_OF_MEMORY);
+    status outcome = FAIL(WOULD_BLOCK);
+    for (uint32_t i = 0; i < STALE_FILLS_MAX && outcome.code == STATUS_WOULD_BLOCK; i++)
+        outcome = fill_window(cache, page);
+    return outcome.code == STATUS_WOULD_BLOCK ? FAIL(OUT_OF_MEMORY) : outcome;
 }
 
 status page_cache_fill(struct vnode *vnode, uint64_t page)
@@ -242,24 +383,75 @@ status page_cache_fill(struct vnode *vnode, uint64_t page)
     return outcome;
 }
 
+/* ---- reading ahead ---- */
+
+static void read_ahead(struct work *work) NO_LOCK_CHECK
+{
+    struct page_cache *cache = container_of(work, struct page_cache, ahead);
+    struct vnode *vnode = cache->vnode;
+    mutex_acquire(&vnode->fill_lock);
+    /* Whoever really needs the pages will be told why they cannot be read. */
+    ignore_status(fill_locked(vnode, cache->expected_page));
+    mutex_release(&vnode->fill_lock);
+    spin_acquire(&cache->lock);
+    cache->is_ahead = false;
+    spin_release(&cache->lock);
+    vnode_put(vnode);
+}
+
+static void read_ahead_later_locked(struct page_cache *cache)
+{
+    if (cache->is_ahead) return;
+    cache->is_ahead = true;
+    vnode_get(cache->vnode);
+    work_submit(read_ahead_queue, &cache->ahead, read_ahead);
+}
+
 /* ---- giving up ---- */
 
-/* Takes a stretch's pages that have not been used, up to `wanted`; marks the others. */
+void page_cache_count_added(uint64_t pages)
+{
+    atomic_fetch_add_explicit(&pages_cached, pages, memory_order_relaxed);
+}
+
+void page_cache_prepare_to_add(uint64_t pages)
+{
+    uint64_t cached = page_cache_pages();
+    if (unlikely(cached + pages > pages_max)) page_cache_reclaim(cached + pages - pages_max);
+}
+
+static void give_entry(uint64_t entry)
+{
+    frame_pool_give(nullptr, physical_at(entry & ~ENTRY_FLAGS), 0);
+}
+
+void page_evict_locked(struct page_stretch *stretch, uint64_t page)
+{
+    uint64_t *entry = &stretch->entries[page % STRETCH_PAGES];
+    give_entry(*entry);
+    *entry = 0;
+    atomic_fetch_sub_explicit(&pages_cached, 1, memory_order_relaxed);
+}
+
+/* Takes a stretch's clean pages that have not been used, up to `wanted`; marks the others. */
 static uint64_t evict_unused(struct page_stretch *stretch, uint64_t wanted)
 {
+    struct page_cache *cache = stretch->cache;
     uint64_t evicted = 0;
-    if (!spin_acquire_try(&stretch->cache->lock)) return 0;
+    if (!spin_acquire_try(&cache->lock)) return 0;
+    uint64_t kept = stretch->dirty | stretch->writing;
     for (uint32_t i = 0; i < STRETCH_PAGES && evicted < wanted; i++) {
         uint64_t entry = stretch->entries[i];
+        if (entry == 0 || (kept & stretch_bit(i)) != 0) continue;
         if (entry & ENTRY_USED) {
             stretch->entries[i] = entry & ~ENTRY_USED;
-        } else if (entry != 0) {
+        } else {
             stretch->entries[i] = 0;
-            frame_pool_give(nullptr, physical_at(entry), 0);
+            give_entry(entry);
             evicted++;
         }
     }
-    spin_release(&stretch->cache->lock);
+    spin_release(&cache->lock);
     return evicted;
 }
 
@@ -287,21 +479,20 @@ uint64_t page_cache_reclaim(uint64_t frames_wanted)
     if (evicted < frames_wanted) evicted += sweep_locked(frames_wanted - evicted);
     spin_release(&round_lock);
     atomic_fetch_sub_explicit(&pages_cached, evicted, memory_order_relaxed);
+    if (evicted < frames_wanted && page_cache_dirty_pages() > 0) page_cache_wake_writer();
     return evicted;
 }
 
-static void stretch_destroy(struct page_stretch *stretch)
+static void stretch_destroy(struct page_stretch *stretch) NO_LOCK_CHECK
 {
     spin_acquire(&round_lock);
     list_remove(&stretch->in_round);
     spin_release(&round_lock);
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < STRETCH_PAGES; i++) {
+    for (uint64_t i = 0; i < STRETCH_PAGES; i++) {
         if (stretch->entries[i] == 0) continue;
-        frame_pool_give(nullptr, physical_at(stretch->entries[i] & ~ENTRY_USED), 0);
-        count++;
+        page_undirty_locked(stretch, i);
+        page_evict_locked(stretch, i);
     }
-    atomic_fetch_sub_explicit(&pages_cached, count, memory_order_relaxed);
     heap_give(stretch);
 }
 
@@ -309,7 +500,7 @@ static void stretch_destroy(struct page_stretch *stretch)
  * the only user. */
 void page_cache_destroy(struct vnode *vnode) NO_LOCK_CHECK
 {
-    struct page_cache *cache = atomic_load_explicit(&vnode->pages, memory_order_acquire);
+    struct page_cache *cache = page_cache_find(vnode);
     if (cache == nullptr) return;
     for (uint64_t i = 0; i < cache->stretch_count; i++) {
         if (cache->stretches[i] != nullptr) stretch_destroy(cache->stretches[i]);
@@ -326,6 +517,14 @@ uint64_t page_cache_pages(void)
 
 void page_cache_init(void)
 {
-    pages_max = frame_pool_count().total_frames / 2;
+    pages_max = frame_pool_count().total_frames / CACHED_DIVISOR;
+    page_cache_init_writing(pages_max / DIRTY_DIVISOR);
     frame_pool_add_reclaimer(page_cache_reclaim);
+}
+
+status page_cache_start(void)
+{
+    TRY(page_cache_start_writer());
+    read_ahead_queue = work_queue_create("read ahead", READ_AHEAD_THREADS);
+    return read_ahead_queue != nullptr ? OK : FAIL(OUT_OF_MEMORY);
 }

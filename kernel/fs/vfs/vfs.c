@@ -6,6 +6,7 @@
 #include "fs/vfs/path.h"
 #include "fs/vfs/root.h"
 #include "fs/vfs/vfs_internal.h"
+#include "fs/vfs/write_error.h"
 #include "mm/heap.h"
 
 static struct slab_cache *open_files;
@@ -19,6 +20,7 @@ struct vnode *vfs_vnode(struct object *file_or_directory)
 static void open_file_destroy(struct object *object)
 {
     struct open_file *file = open_file_of(object);
+    page_cache_forget_removed(file->vnode);
     vnode_put(file->vnode);
     slab_give(open_files, file);
 }
@@ -50,6 +52,7 @@ object_result vfs_open_vnode(struct vnode *vnode)
     object_init(&file->object, vnode->kind == ABI_KIND_FILE ? &file_type : &directory_type);
     file->vnode = vnode;
     atomic_init(&file->position, 0);
+    atomic_init(&file->error_told, write_error_at_open(vnode));
     return (object_result){.value = &file->object};
 }
 

@@ -54,7 +54,7 @@ struct vnode *vfs_vnode(struct object *file_or_directory);
 /*
  * Copies bytes from the file into a buffer. Answers how many; fewer than asked for means end of
  * file. offset ABI_OFFSET_CURRENT reads at the position and moves it.
- *   IO_ERROR, OUT_OF_MEMORY
+ *   IO_ERROR, OUT_OF_MEMORY, INTERRUPTED
  *   WOULD_BLOCK   (cached, no wait) some page is not in memory; nothing but the span was changed
  */
 size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to);
@@ -67,7 +67,7 @@ size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to)
  * end and the offset reads as zeros, and takes room.
  *   NO_SPACE, OUT_OF_RANGE (the file would be too large), PERMISSION_DENIED (read-only volume)
  *   IO_ERROR, OUT_OF_MEMORY, INTERRUPTED
- *   WOULD_BLOCK   (cached, no wait) begin again with vfs_write; nothing was changed
+ *   WOULD_BLOCK   (cached, no wait) go on with vfs_write; the value says how much was done already
  */
 size_result vfs_write_cached(struct object *file, uint64_t offset, bool append,
                              const buffer_pin *from);
@@ -75,7 +75,7 @@ size_result vfs_write(struct object *file, uint64_t offset, bool append, const b
 /* Sleeps. NO_SPACE, OUT_OF_RANGE, PERMISSION_DENIED, IO_ERROR */
 size_result vfs_truncate(struct object *file, uint64_t size_bytes);
 /* Sleeps. Of a file: its content and what is needed to reach it; of a directory: the whole volume.
- * Answers with what write-backs since the last sync failed with, too. */
+ * Answers with what write-backs since the last sync or close of this open file failed with, too. */
 status vfs_sync(struct object *file_or_directory);
 /* Sleeps. At the end of a handle that could write: hands over what is dirty, without waiting for
  * the medium. As vfs_sync answers. vfs_close_needs_wait: whether there is anything to do. */

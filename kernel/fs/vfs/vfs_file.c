@@ -2,20 +2,64 @@
 #include "base/checked.h"
 #include "fs/vfs/page_cache.h"
 #include "fs/vfs/vfs_internal.h"
-#include "mm/direct_map.h"
-#include "sched/scheduler.h"
 #include <abi/ring.h>
 
 /* How often a page may be taken away again between its being read and its being copied. */
 static constexpr uint32_t FILL_ATTEMPTS_MAX = 8;
 
+static inline uint64_t size_of(const struct vnode *vnode)
+{
+    return atomic_load_explicit(&vnode->size_bytes, memory_order_relaxed);
+}
+
 /* ---- reading ---- */
 
-/* How many of `length` bytes at the offset the file has. */
-static inline uint64_t clamp_length(struct vnode *vnode, uint64_t offset, uint64_t length)
+/* page_cache_read, or that with waiting. */
+typedef status read_function(struct page_transfer *transfer);
+
+static status read_waiting(struct page_transfer *transfer)
 {
-    uint64_t size = atomic_load_explicit(&vnode->size_bytes, memory_order_relaxed);
-    return offset >= size ? 0 : min_of(length, size - offset);
+    uint64_t at = UINT64_MAX;
+    for (uint32_t attempts = 0; attempts < FILL_ATTEMPTS_MAX; attempts++) {
+        status outcome = page_cache_read(transfer);
+        if (outcome.code != STATUS_WOULD_BLOCK) return outcome;
+        if (transfer->offset != at) attempts = 0;
+        at = transfer->offset;
+        TRY(page_cache_fill(transfer->vnode, at / PAGE_BYTES));
+    }
+    return FAIL(OUT_OF_MEMORY);
+}
+
+/* A read at the position is done when it has moved the position from where it began. */
+MUST_INLINE size_result read_with(struct object *object, uint64_t offset, const buffer_pin *to,
+                                  read_function *read)
+{
+    struct open_file *file = open_file_of(object);
+    bool is_at_position = offset == ABI_OFFSET_CURRENT;
+    if (is_at_position) offset = atomic_load_explicit(&file->position, memory_order_relaxed);
+    for (;;) {
+        struct page_transfer transfer = {.vnode = file->vnode,
+                                         .offset = offset,
+                                         .length = to->length,
+                                         .buffer = to->buffer,
+                                         .at = to->offset};
+        TRY_AS(size_result, read(&transfer));
+        uint64_t length = to->length - transfer.length;
+        if (!is_at_position ||
+            atomic_compare_exchange_strong_explicit(&file->position, &offset, offset + length,
+                                                    memory_order_relaxed, memory_order_relaxed))
+            return (size_result){.value = length};
+    }
+}
+
+size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to)
+{
+    return read_with(file, offset, to, page_cache_read);
+}
+
+size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to)
+{
+    return read_with(file, offset, to, read_waiting);
 }
 
 /* As page_cache_copy, but reads the page first if need be. */
@@ -29,85 +73,22 @@ static status copy_waiting(struct vnode *vnode, uint64_t offset, uint64_t length
     return FAIL(OUT_OF_MEMORY);
 }
 
-/* page_cache_copy or copy_waiting */
-typedef status copy_function(struct vnode *vnode, uint64_t offset, uint64_t length, void *to);
-
-/* Bytes that lie inside one page of the file and one of the buffer. */
-MUST_INLINE status copy_piece(struct vnode *vnode, uint64_t offset, uint64_t length,
-                              struct buffer *buffer, uint64_t at, copy_function *copy)
-{
-    frame_result frame = buffer_touch(buffer, at / PAGE_BYTES);
-    TRY(frame.status);
-    return copy(vnode, offset, length, (uint8_t *)direct_map(frame.value) + at % PAGE_BYTES);
-}
-
-/* How many bytes there are up to the end of either page. */
-static inline uint64_t piece_max(uint64_t offset, uint64_t at)
-{
-    return PAGE_BYTES - max_of(offset % PAGE_BYTES, at % PAGE_BYTES);
-}
-
-[[gnu::noinline]] static status copy_pieces(struct vnode *vnode, uint64_t offset, uint64_t length,
-                                            const buffer_pin *to, copy_function *copy)
-{
-    uint64_t at = to->offset;
-    while (length > 0) {
-        uint64_t piece = min_of(length, piece_max(offset, at));
-        TRY(copy_piece(vnode, offset, piece, to->buffer, at, copy));
-        offset += piece;
-        at += piece;
-        length -= piece;
-        if (length > 0 && !scheduler_pause()) return FAIL(INTERRUPTED);
-    }
-    return OK;
-}
-
-/* Mostly it is one piece, and never no page for no bytes. */
-MUST_INLINE status copy_to_buffer(struct vnode *vnode, uint64_t offset, uint64_t length,
-                                  const buffer_pin *to, copy_function *copy)
-{
-    if (unlikely(length == 0 || length > piece_max(offset, to->offset)))
-        return copy_pieces(vnode, offset, length, to, copy);
-    return copy_piece(vnode, offset, length, to->buffer, to->offset, copy);
-}
-
-/* A read at the position is done when it has moved the position from where it began. */
-MUST_INLINE size_result read_with(struct object *object, uint64_t offset, const buffer_pin *to,
-                                  copy_function *copy)
-{
-    struct open_file *file = open_file_of(object);
-    bool is_at_position = offset == ABI_OFFSET_CURRENT;
-    if (is_at_position) offset = atomic_load_explicit(&file->position, memory_order_relaxed);
-    for (;;) {
-        uint64_t length = clamp_length(file->vnode, offset, to->length);
-        TRY_AS(size_result, copy_to_buffer(file->vnode, offset, length, to, copy));
-        if (!is_at_position ||
-            atomic_compare_exchange_strong_explicit(&file->position, &offset, offset + length,
-                                                    memory_order_relaxed, memory_order_relaxed))
-            return (size_result){.value = length};
-    }
-}
-
-size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to)
-{
-    return read_with(file, offset, to, page_cache_copy);
-}
-
-size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to)
-{
-    return read_with(file, offset, to, copy_waiting);
-}
-
+/* A file that is cut meanwhile ends where it then ends. */
 size_result vfs_read_kernel(struct vnode *vnode, uint64_t offset, void *to, uint64_t length)
 {
-    length = clamp_length(vnode, offset, length);
-    for (uint64_t done = 0; done < length;) {
-        uint64_t piece = min_of(length - done, PAGE_BYTES - (offset + done) % PAGE_BYTES);
-        TRY_AS(size_result, copy_waiting(vnode, offset + done, piece, (uint8_t *)to + done));
+    uint64_t done = 0;
+    while (done < length && offset < size_of(vnode) && done < size_of(vnode) - offset) {
+        uint64_t piece = min_of(length - done, size_of(vnode) - offset - done);
+        piece = min_of(piece, PAGE_BYTES - (offset + done) % PAGE_BYTES);
+        status copied = copy_waiting(vnode, offset + done, piece, (uint8_t *)to + done);
+        if (copied.code == STATUS_OUT_OF_RANGE) continue;
+        TRY_AS(size_result, copied);
         done += piece;
     }
-    return (size_result){.value = length};
+    return (size_result){.value = done};
 }
+
+/* ---- seeking, what it is ---- */
 
 /* base + offset, at least 0 and at most the size. */
 static uint64_t moved(uint64_t base, int64_t offset, uint64_t size)

@@ -143,8 +143,7 @@ struct vnode {
     uint64_t created_ns;
     uint32_t attributes;               /* ABI_ATTRIBUTE_... */
     _Atomic bool is_removed;           /* no name leads to it any more: nothing need be written */
-    _Atomic uint32_t write_error;      /* how the last write-back that failed did, and which of all
-                                        * those it was: vfs_file.c, "errors" */
+    _Atomic uint32_t write_error;      /* of the last write-back that failed: write_error.h */
     _Atomic uint32_t direct_transfers; /* under way; truncation waits for 0 */
 
     mutex write_lock; /* LOCK_RANK_FILE_SIZE: whoever changes the size or writes at a position */
