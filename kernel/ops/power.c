@@ -8,13 +8,47 @@
 #include "debug/log.h"
 #include "debug/ubsan.h"
 #include "device/block_device.h"
+#include "fs/vfs/vfs.h"
 #include "ops/ops.h"
 #include "task/process.h"
 #include <stdatomic.h>
 
 static constexpr uint64_t PROCESSES_END_MS = 10000;
+static constexpr uint64_t SYNC_MS = 30000;
 
 static _Atomic bool power_is_changing; /* set once, by whoever comes first */
+
+/* ---- what files hold back ---- */
+
+static struct {
+    spin_lock lock; /* LOCK_RANK_FILE */
+    struct wait_queue waiter GUARDED_BY(lock);
+    bool is_done GUARDED_BY(lock);
+    struct work work;
+} syncing = {.lock = SPIN_LOCK_INIT(LOCK_RANK_FILE), .waiter = {LIST_INIT(syncing.waiter.waiters)}};
+
+static void sync_files(struct work *work)
+{
+    (void)work;
+    vfs_sync_all();
+    spin_acquire(&syncing.lock);
+    syncing.is_done = true;
+    wait_queue_wake_all(&syncing.waiter);
+    spin_release(&syncing.lock);
+}
+
+/* A disk that answers no more keeps nobody from switching the machine off. Once. */
+static void sync_files_for_a_while(void)
+{
+    deadline limit = deadline_in_ms(SYNC_MS);
+    work_submit(work_queue_shared(), &syncing.work, sync_files);
+    spin_acquire(&syncing.lock);
+    while (!syncing.is_done && !deadline_passed(limit))
+        ignore_status(wait_queue_sleep(&syncing.waiter, &syncing.lock, limit, false));
+    bool is_done = syncing.is_done;
+    spin_release(&syncing.lock);
+    if (!is_done) log_line("power", "files could not be written in time");
+}
 
 static void flush_disks(void)
 {
@@ -35,6 +69,7 @@ static op_outcome change_power(struct op *op)
     log_line("power", "ending %u processes", process_count());
     if (!is_ok(process_end_all(op_process(op), deadline_in_ms(PROCESSES_END_MS))))
         log_line("power", "some processes did not end in time");
+    sync_files_for_a_while();
     flush_disks();
     if (ubsan_reports() > 0)
         log_line("power", "undefined behaviour was reported %llu times",
