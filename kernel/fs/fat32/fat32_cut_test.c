@@ -468,6 +468,9 @@ static bool fsck_line_is_allowed(const char *line, uint32_t leftovers)
         "Wrong checksum for long file name",
         "(Short name",
         "Unfinished long file name",
+        "A new long file name starts within an old one",
+        "It could be that the LFN start bit is wrong here",
+        "Unexpected long filename sequence number",
         "Not auto-correcting this",
     };
     static const char *const allowed[] = {
