@@ -29,6 +29,8 @@
 static constexpr uint32_t NODES_MAX = 40; /* alive at one time */
 static constexpr uint32_t FILE_BYTES_MAX = 60000;
 static constexpr uint32_t NAMES = 14; /* different ones in one directory */
+static constexpr uint32_t SCARCE = 9; /* free clusters on each side of a border */
+static constexpr uint32_t BAD_CLUSTER = 0x0ffffff7;
 
 /* With fewer, there is no room for the journal. */
 static constexpr uint32_t RESERVED_WITH_JOURNAL = 24;
@@ -51,6 +53,7 @@ static struct {
     struct tree_history history;
     struct world_node nodes[NODES_MAX]; /* 0 is the root */
     uint64_t seed;
+    bool is_about_names; /* or about contents */
     uint64_t first_seed; /* for PEAL_CUT_SEED */
     uint64_t begun;      /* the position when the operation began */
 } world;
@@ -90,6 +93,31 @@ static void volume_open(void)
     CHECK_EQUAL(0, report.damage.length);
 }
 
+/*
+ * Leaves only clusters free whose entries lie at the borders of the table's sectors: then chains
+ * cross them all the time, and space is short.
+ */
+static void clusters_make_scarce(void)
+{
+    uint8_t *image = world.disk.bytes;
+    uint32_t per_sector = world.shape.sector_bytes / 4, free_count = 0;
+    struct fat_tree tree;
+    CHECK(fat_tree_read(&tree, image, disk_bytes(), 0));
+    for (uint32_t cluster = 3; cluster < tree.cluster_count + 2; cluster++) {
+        uint32_t behind = cluster % per_sector;
+        bool is_free = behind < SCARCE || per_sector - behind <= SCARCE;
+        free_count += is_free;
+        for (uint32_t i = 0; i < tree.table_count && !is_free; i++)
+            store_le32(image +
+                           (size_t)(tree.reserved_sectors + i * tree.table_sectors) *
+                               tree.sector_bytes +
+                           (size_t)cluster * 4,
+                       BAD_CLUSTER);
+    }
+    store_le32(image + world.shape.sector_bytes + 488, free_count); /* FSI_Free_Count */
+    fat_tree_drop(&tree);
+}
+
 static void world_begin(const struct fat_shape *shape, uint64_t seed)
 {
     world.shape = *shape;
@@ -97,6 +125,8 @@ static void world_begin(const struct fat_shape *shape, uint64_t seed)
     world.seed = seed * 0x9e3779b97f4a7c15 | 1;
     disk_log_init(&world.disk, shape->sector_count, shape->sector_bytes);
     fat_image_format(world.disk.bytes, shape);
+    if (random_below(2)) clusters_make_scarce();
+    world.is_about_names = random_below(2);
     disk_log_restart(&world.disk);
     tree_history_init(&world.history);
     world.history.moves_may_lose = shape->reserved_sectors < RESERVED_WITH_JOURNAL;
@@ -328,30 +358,36 @@ static void sync_all(void)
 static void operate(void)
 {
     world.begun = world.disk.position;
-    switch (random_below(20)) {
-    case 0 ... 2:
+    switch (world.is_about_names ? random_below(13) : 6 + random_below(14)) {
+    case 0 ... 3:
         create(false);
         break;
-    case 3:
-        create(true);
-        break;
-    case 4 ... 9:
-        write_file();
-        break;
-    case 10 ... 11:
-        truncate_file();
-        break;
-    case 12:
+    case 4 ... 6:
         remove_node(false);
         break;
-    case 13:
+    case 7:
+        create(true);
+        break;
+    case 8:
         remove_node(true);
         break;
-    case 14 ... 15:
+    case 9:
+        rename_node(true);
+        break;
+    case 10:
         rename_node(false);
         break;
-    case 16:
-        rename_node(true);
+    case 11:
+        sync_all();
+        break;
+    case 12 ... 15:
+        write_file();
+        break;
+    case 16 ... 17:
+        truncate_file();
+        break;
+    case 18:
+        create(false);
         break;
     default:
         sync_all();
