@@ -53,9 +53,9 @@ static struct {
     struct tree_history history;
     struct world_node nodes[NODES_MAX]; /* 0 is the root */
     uint64_t seed;
-    bool is_about_names; /* or about contents */
-    uint64_t first_seed; /* for PEAL_CUT_SEED */
-    uint64_t begun;      /* the position when the operation began */
+    uint32_t first_operation, operation_count; /* about names, about contents, or all */
+    uint64_t first_seed;                       /* for PEAL_CUT_SEED */
+    uint64_t begun;                            /* the position when the operation began */
 } world;
 
 static uint32_t random_below(uint32_t end)
@@ -126,7 +126,8 @@ static void world_begin(const struct fat_shape *shape, uint64_t seed)
     disk_log_init(&world.disk, shape->sector_count, shape->sector_bytes);
     fat_image_format(world.disk.bytes, shape);
     if (random_below(2)) clusters_make_scarce();
-    world.is_about_names = random_below(2);
+    world.first_operation = random_below(3) == 0 ? 6 : 0;
+    world.operation_count = (random_below(2) == 0 ? 13 : 20) - world.first_operation;
     disk_log_restart(&world.disk);
     tree_history_init(&world.history);
     world.history.moves_may_lose = shape->reserved_sectors < RESERVED_WITH_JOURNAL;
@@ -202,11 +203,9 @@ static bool was_refused_for_space(status done)
     return false;
 }
 
-static void create(bool is_directory)
+static void create_named(uint32_t parent, const char *name, bool is_directory)
 {
-    uint32_t index = free_node(), parent = any_node(true, true);
-    char name[TREE_NAME_BYTES_MAX];
-    name_make(random_below(NAMES), name);
+    uint32_t index = free_node();
     if (index == NODES_MAX || child_named(parent, name) != NODES_MAX) return;
     struct world_node *node = &world.nodes[index];
     *node = (struct world_node){.number = tree_history_new_node(&world.history),
@@ -222,8 +221,15 @@ static void create(bool is_directory)
                                       .is_alive = true,
                                       .is_directory = is_directory,
                                       .contents = tree_history_contents(&world.history, 0)};
-    memcpy(node->state.name, name, sizeof(name));
+    snprintf(node->state.name, sizeof(node->state.name), "%s", name);
     note(node);
+}
+
+static void create(bool is_directory)
+{
+    char name[TREE_NAME_BYTES_MAX];
+    name_make(random_below(NAMES), name);
+    create_named(any_node(true, true), name, is_directory);
 }
 
 /* Writes the contents from the sector with `offset` to the file's end. */
@@ -309,10 +315,16 @@ static void remove_node(bool is_directory)
     uint32_t index = any_node(is_directory, false);
     if (index == NODES_MAX || (is_directory && !is_empty(index))) return;
     struct world_node *node = &world.nodes[index];
+    uint32_t parent = node->parent_index;
+    char name[TREE_NAME_BYTES_MAX];
+    memcpy(name, node->state.name, sizeof(name));
     if (is_directory) CHECK_STATUS(OK, fat32_directory_check_empty(&world.volume, &node->map));
-    CHECK_STATUS(
-        OK, fat32_entry_remove(&world.volume, &world.nodes[node->parent_index].map, &node->entry));
+    CHECK_STATUS(OK, fat32_entry_remove(&world.volume, &world.nodes[parent].map, &node->entry));
     node_forget(node);
+    if (random_below(2)) return;
+    /* The name comes back at once, wherever there is room. */
+    create(false);
+    create_named(parent, name, is_directory);
 }
 
 static bool is_inside(uint32_t index, uint32_t directory)
@@ -358,7 +370,7 @@ static void sync_all(void)
 static void operate(void)
 {
     world.begun = world.disk.position;
-    switch (world.is_about_names ? random_below(13) : 6 + random_below(14)) {
+    switch (world.first_operation + random_below(world.operation_count)) {
     case 0 ... 3:
         create(false);
         break;
@@ -501,6 +513,7 @@ static bool fsck_line_is_allowed(const char *line, uint32_t leftovers)
         "Auto-deleting",
         "Long filename fragment",
         "(Maybe the start bit is missing on the last fragment)",
+        "(Start may have been overwritten by",
         "Wrong checksum for long file name",
         "(Short name",
         "Unfinished long file name",
