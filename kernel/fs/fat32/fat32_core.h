@@ -338,8 +338,15 @@ status fat32_directory_check(struct fat32_volume *volume, const struct fat32_map
 
 /* ---- changing directories: fat32_edit.c ---- */
 
-/* Names: see fat32_name.h for which are refused. Timestamps are stored to 2 s, creation to 10 ms.
+/*
+ * An operation changes all it has to in memory, or nothing that anybody sees. It reads a directory
+ * once from start to end, so its cost grows with that. Every function here may answer
+ *   PERMISSION_DENIED   the volume is read-only
+ *   IO_ERROR            also for an entry that is not where it was, and for damage
+ *   TIMED_OUT, OUT_OF_MEMORY
  */
+
+/* fat32_name.h says which names are refused. Times are stored to 2 s, creation to 10 ms. */
 struct fat32_new_entry {
     text name; /* UTF-8 */
     bool is_directory;
@@ -347,30 +354,34 @@ struct fat32_new_entry {
 };
 /*
  * Adds an empty file, or a directory with its first cluster, "." and "..". `parent_cluster` is the
- * directory's own first cluster. The directory grows when it has no room. The short name is free of
- * collisions.
- *   ALREADY_EXISTS      the name, long or short, is taken (ignoring case)
- *   INVALID_ARGUMENT    FAT cannot hold the name
- *   NO_SPACE            the volume is full, or the directory has 65,536 entries, the most there may
- * be PERMISSION_DENIED   the volume is read-only IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
+ * directory's own first cluster. The directory grows when it has no room; its short names stay
+ * different from each other.
+ *   ALREADY_EXISTS     the name, long or short, is taken (ignoring case)
+ *   INVALID_ARGUMENT   FAT cannot hold the name
+ *   NO_SPACE           the volume is full, or the directory has 65,536 slots, the most there may be
  */
 status fat32_entry_create(struct fat32_volume *volume, struct fat32_map *directory,
                           uint32_t parent_cluster, const struct fat32_new_entry *what,
                           struct fat32_entry *out_entry);
-/* Takes the entry away; its chain is the caller's to cut. IO_ERROR, ... */
+/* Takes the entry away; its chain is the caller's to cut. */
 status fat32_entry_remove(struct fat32_volume *volume, struct fat32_map *directory,
                           const struct fat32_entry *entry);
 /* Writes size, first cluster, times and attributes of the entry to where it lies. */
 status fat32_entry_update(struct fat32_volume *volume, const struct fat32_entry *entry);
 /*
- * Moves an entry to another name, in the same or another directory. `replaced`, if not nullptr, is
- * the entry that has that name in `to`: it keeps its name and gets the contents; its own chain is
- * then the caller's to cut. A directory's ".." follows. *out_entry is the entry as it is now.
- * Atomic for whoever mounts the volume with fat32_recover. Statuses as for create.
+ * Moves an entry to another name, in the same or another directory (with the first cluster
+ * `to_cluster`); the same name in other case will do. What the entry says comes from the disk.
+ * `replaced`, if not nullptr, is the entry that has that name in `to`: it keeps its name and gets
+ * the contents; its own chain is then the caller's to cut. A directory's ".." follows. *out_entry
+ * is the entry as it is now; `entry` or `replaced` may be the same variable. Atomic for whoever
+ * mounts the volume with fat32_recover.
+ *
+ * The caller sees to it that a directory does not move into itself, and that only a file takes the
+ * place of a file, and a directory that of an empty directory. Statuses as for create.
  */
 status fat32_entry_rename(struct fat32_volume *volume, struct fat32_map *from,
                           const struct fat32_entry *entry, struct fat32_map *to,
                           uint32_t to_cluster, text name, const struct fat32_entry *replaced,
                           struct fat32_entry *out_entry);
-/* OK, NOT_EMPTY, IO_ERROR, ... */
+/* NOT_EMPTY   there is an entry besides "." and ".." */
 status fat32_directory_check_empty(struct fat32_volume *volume, const struct fat32_map *map);
