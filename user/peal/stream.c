@@ -120,8 +120,7 @@ static size_result read_channel(peal_raw_handle raw, span into, uint32_t flags)
     rest->raw = raw;
     rest->at = 0;
     rest->length = received.value;
-    rest_keep(rest);
-    block = (heap_block){nullptr};
+    rest_keep(TAKE(block).bytes);
     return (size_result){OK, rest_take(raw, into)};
 }
 

@@ -65,6 +65,11 @@ void events_init(console_ref the_console, channel_ref the_leash)
     watch_leash();
 }
 
+bool events_is_leashed(void)
+{
+    return !channel_is_nil(leash);
+}
+
 static bool take_typed(const struct abi_completion *done, struct event *out_event)
 {
     is_reading = false;

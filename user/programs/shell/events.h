@@ -26,6 +26,9 @@ struct event {
 /* Nil ones are not watched. */
 void events_init(console_ref console, channel_ref leash);
 
+/* True when another shell holds the leash: what it lets go of ends this one. */
+bool events_is_leashed(void);
+
 /* Waits for the next one. With `wants_typed` what is typed is read, too. */
 struct event events_wait(bool wants_typed);
 

@@ -83,6 +83,7 @@ static void feed(struct shell *shell, uint8_t byte, struct writer *out)
         shell->is_interrupted = false;
         shell_run_source(shell, TEXT(""), line);
         jobs_report();
+        if (shell->is_interrupted && events_is_leashed()) shell->wants_exit = true;
         if (!shell->wants_exit) begin_line(shell, out);
         return;
     }
@@ -125,7 +126,10 @@ static int shell_loop(struct shell *shell)
         }
         switch (event.kind) {
         case EVENT_INTERRUPT:
-            drop_line(shell, &out);
+            if (events_is_leashed())
+                shell->wants_exit = true;
+            else
+                drop_line(shell, &out);
             break;
         case EVENT_ENDED:
             note_end(shell, &event, &out);
