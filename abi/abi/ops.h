@@ -42,9 +42,14 @@ static_assert(sizeof(struct abi_op_info) == 56, "ABI");
 
 /*
  * RENAME: the span holds the old path and right behind it the new one; ARG1 is the bytes of the old
- * one. ARG0 is a handle to the directory that the new path starts from, with RIGHT_CREATE, or 0 for
- * the same one.
+ * one. ARG0 is a handle to the directory that the new path starts from, looked up when the
+ * operation begins, or 0 for the same one. It needs RIGHT_CREATE, and RIGHT_DELETE to replace what
+ * is there. And it may not give more access to what is moved than the old place gave: each of the
+ * rights below that it has must be on the handle of the old place, too.
  */
+#define ABI_RENAME_RIGHTS_KEPT                                                    \
+    (ABI_RIGHT_READ | ABI_RIGHT_WRITE | ABI_RIGHT_EXECUTE | ABI_RIGHT_ENUMERATE | \
+     ABI_RIGHT_CREATE | ABI_RIGHT_DELETE | ABI_RIGHT_LOOK_UP)
 #define ABI_RENAME_KEEP        1u /* ALREADY_EXISTS instead of replacing */
 #define ABI_RENAME_FLAGS_KNOWN 1u
 

@@ -31,6 +31,10 @@ struct object *system_object(void);
 
 /* ---- parts of operations, by kind ---- */
 
+/* file_names.c: what OPEN, CREATE, DELETE and RENAME refuse before they look at any name, of the
+ * kernel's own directories and of those a server minted. */
+op_outcome op_check_names(const struct op *op);
+
 /* file_io.c */
 op_handler op_read_file;
 op_handler op_write_file;

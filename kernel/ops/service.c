@@ -35,6 +35,9 @@ static uint32_t lent_access(const struct op *op)
     switch (op->submission.op) {
     case ABI_OP_OPEN:
     case ABI_OP_WRITE:
+    case ABI_OP_CREATE:
+    case ABI_OP_DELETE:
+    case ABI_OP_RENAME:
         return ABI_ACCESS_READ;
     default:
         return ABI_ACCESS_WRITE;
@@ -116,19 +119,26 @@ static void cancel_call(struct op *op, status why)
     if (service_call_cancel(op_use(op, struct service_call), why)) op_complete(op, op_failed(why));
 }
 
-/* What the kernel's own objects refuse before they look at anything, so that no server has to. */
-static status check_request(const struct op *op)
+static op_outcome check_room(const struct op *op, uint64_t bytes_min)
 {
-    uint64_t length = op->pin.length;
+    return op->pin.length >= bytes_min ? op_done(0) : op_failed(FAIL(OUT_OF_RANGE));
+}
+
+/* What the kernel's own objects refuse before they look at anything, so that no server has to. */
+static op_outcome check_request(const struct op *op)
+{
     switch (op->submission.op) {
     case ABI_OP_OPEN:
-        return length != 0 && length <= ABI_PATH_BYTES_MAX ? OK : FAIL(INVALID_ARGUMENT);
+    case ABI_OP_CREATE:
+    case ABI_OP_DELETE:
+    case ABI_OP_RENAME:
+        return op_check_names(op);
     case ABI_OP_STAT:
-        return length >= ABI_STAT_COMMON_BYTES ? OK : FAIL(OUT_OF_RANGE);
+        return check_room(op, ABI_STAT_COMMON_BYTES);
     case ABI_OP_PROCESS_WAIT:
-        return length == 0 || length >= sizeof(struct abi_exit) ? OK : FAIL(OUT_OF_RANGE);
+        return op->pin.length == 0 ? op_done(0) : check_room(op, sizeof(struct abi_exit));
     default:
-        return OK;
+        return op_done(0);
     }
 }
 
@@ -141,8 +151,8 @@ static deadline limit_of(const struct op *op)
 
 op_outcome service_forward(struct op *op)
 {
-    status checked = check_request(op);
-    if (!is_ok(checked)) return op_failed(checked);
+    op_outcome checked = check_request(op);
+    if (checked.code != STATUS_OK) return checked;
     struct service_call *call = op_use(op, struct service_call);
     call->type = &call_type;
     status started = service_call_start(call, op_object(op), op_priority(op));
@@ -344,6 +354,9 @@ static uint32_t kinds_yielded(const struct abi_submission *question)
         if (question->op_flags & ABI_OPEN_MUST_BE_FILE) return ABI_KIND_BIT(FILE);
         if (question->op_flags & ABI_OPEN_MUST_BE_FOLDER) return ABI_KIND_BIT(DIRECTORY);
         return ABI_KIND_BIT(FILE) | ABI_KIND_BIT(DIRECTORY);
+    case ABI_OP_CREATE:
+        return question->op_flags & ABI_CREATE_FOLDER ? ABI_KIND_BIT(DIRECTORY)
+                                                      : ABI_KIND_BIT(FILE);
     case ABI_OP_PROCESS_OPEN:
         return ABI_KIND_BIT(PROCESS);
     default:
@@ -370,8 +383,14 @@ static bool is_value_possible(const struct op *client, uint64_t value)
     case ABI_OP_THREAD_JOIN:
     case ABI_OP_CONSOLE_WATCH:
         return value <= UINT32_MAX;
+    case ABI_OP_TRUNCATE:
+        return value == client->submission.args[0];
     case ABI_OP_PROCESS_KILL:
     case ABI_OP_SYSTEM_POWER:
+    case ABI_OP_SYNC:
+    case ABI_OP_DELETE:
+    case ABI_OP_RENAME:
+    case ABI_OP_SET_MODIFIED:
         return value == 0;
     default:
         return true;

@@ -37,7 +37,7 @@ status op_init(void)
     return finishers != nullptr && starters != nullptr ? OK : FAIL(OUT_OF_MEMORY);
 }
 
-void op_create(struct op *op, struct ring *ring)
+void op_set_up(struct op *op, struct ring *ring)
 {
     op->ring = ring;
     op->capability = nullptr;

@@ -89,7 +89,7 @@ status ring_add_ops(struct ring *ring)
         return FAIL(OUT_OF_MEMORY);
     }
     for (uint32_t i = 0; i < RING_OPS_PER_CHUNK; i++) {
-        op_create(&chunk->ops[i], ring);
+        op_set_up(&chunk->ops[i], ring);
         chunk->ops[i].next_free = i + 1 < RING_OPS_PER_CHUNK ? &chunk->ops[i + 1] : nullptr;
     }
 

@@ -306,7 +306,7 @@ void ring_interrupt_all(struct ring *ring);
 /* Boot. OUT_OF_MEMORY */
 status op_init(void);
 /* Makes an op that is FREE of fresh memory. */
-void op_create(struct op *op, struct ring *ring);
+void op_set_up(struct op *op, struct ring *ring);
 /* FREE to RUNNING: ready for a submission. */
 void op_start(struct op *op);
 /* Drops what the op pins. Task context. */

@@ -1,45 +1,104 @@
 #include "peal/file.h"
 #include "peal/bytes.h"
 #include "peal/call.h"
+#include "peal/heap.h"
 #include "peal/memory.h"
 #include "peal/path.h"
 #include "peal/program.h"
 
-static peal_raw_status open_located(directory_ref folder, struct location path, uint64_t rights,
-                                    uint32_t flags, peal_raw_handle *out_handle)
+/* ---- names ---- */
+
+/* An operation on a path: what it needs besides the path's place. */
+static size_result ask_located(const struct abi_submission *how, struct location path)
 {
-    return peal_call_yielding(&(struct abi_submission){.op = ABI_OP_OPEN,
-                                                       .capability = folder.raw,
-                                                       .buffer_index = path.buffer_index,
-                                                       .buffer_offset_bytes = path.offset_bytes,
-                                                       .length_bytes = path.length_bytes,
-                                                       .op_flags = flags,
-                                                       .args = {rights}},
-                              out_handle);
+    struct abi_submission request = *how;
+    request.buffer_index = path.buffer_index;
+    request.buffer_offset_bytes = path.offset_bytes;
+    request.length_bytes = path.length_bytes;
+    return peal_call(&request);
 }
 
 /* Arguments and environment lie in the start-up block, which is not registered. */
-[[gnu::noinline]] static peal_raw_status open_copied(directory_ref folder, text path,
-                                                     uint64_t rights, uint32_t flags,
-                                                     peal_raw_handle *out_handle)
+[[gnu::noinline]] static size_result ask_copied(const struct abi_submission *how, text path)
 {
     char copy[PATH_BYTES_MAX];
     struct location where;
     memcpy(copy, path.bytes, path.length);
-    status located = peal_locate_whole(copy, path.length, ABI_ACCESS_READ, &where);
-    if (!is_ok(located)) return located.code;
-    return open_located(folder, where, rights, flags, out_handle);
+    TRY_AS(size_result, peal_locate_whole(copy, path.length, ABI_ACCESS_READ, &where));
+    return ask_located(how, where);
+}
+
+static size_result ask_about(const struct abi_submission *how, text path)
+{
+    struct location where;
+    if (path.length > ABI_PATH_BYTES_MAX) return (size_result){.status = FAIL(INVALID_ARGUMENT)};
+    if (!is_ok(peal_locate_whole(path.bytes, path.length, ABI_ACCESS_READ, &where)))
+        return ask_copied(how, path);
+    return ask_located(how, where);
+}
+
+static peal_raw_status ask_for_handle(const struct abi_submission *how, text path,
+                                      peal_raw_handle *out_handle)
+{
+    size_result answered = ask_about(how, path);
+    *out_handle = is_ok(answered.status) ? answered.value : ABI_HANDLE_NONE;
+    return answered.status.code;
 }
 
 peal_raw_status peal_raw_open(directory_ref folder, text path, uint64_t rights, uint32_t flags,
                               peal_raw_handle *out_handle)
 {
-    struct location where;
-    if (path.length > ABI_PATH_BYTES_MAX) return ABI_STATUS_INVALID_ARGUMENT;
-    if (!is_ok(peal_locate_whole(path.bytes, path.length, ABI_ACCESS_READ, &where)))
-        return open_copied(folder, path, rights, flags, out_handle);
-    return open_located(folder, where, rights, flags, out_handle);
+    return ask_for_handle(
+        &(struct abi_submission){
+            .op = ABI_OP_OPEN, .capability = folder.raw, .op_flags = flags, .args = {rights}},
+        path, out_handle);
 }
+
+peal_raw_status peal_raw_create(directory_ref folder, text path, uint64_t rights, uint32_t flags,
+                                peal_raw_handle *out_handle)
+{
+    return ask_for_handle(
+        &(struct abi_submission){
+            .op = ABI_OP_CREATE, .capability = folder.raw, .op_flags = flags, .args = {rights}},
+        path, out_handle);
+}
+
+status peal_delete(directory_ref folder, text path, uint32_t flags)
+{
+    return ask_about(&(struct abi_submission){.op = ABI_OP_DELETE,
+                                              .capability = folder.raw,
+                                              .op_flags = flags},
+                     path)
+        .status;
+}
+
+static void path_owner_drop(char **path)
+{
+    peal_release(*path);
+}
+typedef char *path_owner;
+
+status peal_rename(directory_ref folder, text path, directory_ref new_folder, text new_path,
+                   uint32_t flags)
+{
+    bool is_possible = path.length <= PATH_BYTES_MAX && new_path.length <= PATH_BYTES_MAX;
+    if (!is_possible || path.length == 0 || new_path.length == 0) return FAIL(INVALID_ARGUMENT);
+    struct location where;
+    size_t length = path.length + new_path.length;
+    OWNED(path_owner) both = peal_allocate(length);
+    if (both == nullptr) return FAIL(OUT_OF_MEMORY);
+    memcpy(both, path.bytes, path.length);
+    memcpy(both + path.length, new_path.bytes, new_path.length);
+    TRY(peal_locate_whole(both, length, ABI_ACCESS_READ, &where));
+    return ask_located(&(struct abi_submission){.op = ABI_OP_RENAME,
+                                                .capability = folder.raw,
+                                                .op_flags = flags,
+                                                .args = {new_folder.raw, path.length}},
+                       where)
+        .status;
+}
+
+/* ---- contents ---- */
 
 struct transfer {
     uint8_t op;
@@ -84,6 +143,13 @@ size_result peal_file_write(file_ref file, view from)
     return peal_file_write_at(file, from, ABI_OFFSET_CURRENT);
 }
 
+size_result peal_file_append(file_ref file, view from)
+{
+    return transfer(
+        file.raw, from.bytes, from.length,
+        (struct transfer){ABI_OP_WRITE, ABI_ACCESS_READ, ABI_WRITE_APPEND, ABI_OFFSET_CURRENT});
+}
+
 size_result peal_file_seek(file_ref file, int64_t distance, uint32_t from)
 {
     return peal_call(&(struct abi_submission){
@@ -95,6 +161,38 @@ size_result peal_file_size(file_ref file)
     struct abi_stat stat;
     TRY_AS(size_result, file_stat(file, &stat));
     return (size_result){OK, stat.size_bytes};
+}
+
+/* An operation that says all in its number and an argument. */
+static status ask_plainly(uint8_t op, peal_raw_handle raw, uint64_t argument)
+{
+    return peal_call(&(struct abi_submission){.op = op, .capability = raw, .args = {argument}})
+        .status;
+}
+
+status peal_file_truncate(file_ref file, uint64_t size_bytes)
+{
+    return ask_plainly(ABI_OP_TRUNCATE, file.raw, size_bytes);
+}
+
+status peal_file_sync(file_ref file)
+{
+    return ask_plainly(ABI_OP_SYNC, file.raw, 0);
+}
+
+status peal_directory_sync(directory_ref folder)
+{
+    return ask_plainly(ABI_OP_SYNC, folder.raw, 0);
+}
+
+status peal_file_set_modified(file_ref file, uint64_t modified_ns)
+{
+    return ask_plainly(ABI_OP_SET_MODIFIED, file.raw, modified_ns);
+}
+
+status peal_directory_set_modified(directory_ref folder, uint64_t modified_ns)
+{
+    return ask_plainly(ABI_OP_SET_MODIFIED, folder.raw, modified_ns);
 }
 
 status peal_console_watch(console_ref console)
@@ -179,6 +277,40 @@ const struct abi_trace_record *peal_list_trace(struct listing *listing)
     return listing_next(listing, ABI_OP_PROCESS_TRACE, sizeof(struct abi_trace_record));
 }
 
+/* ---- paths as a person means them ---- */
+
+/* What a path means: names below a directory that was granted; none: that directory itself. */
+struct place {
+    directory_ref folder;
+    text path;
+};
+
+/* Resolved paths are written to `bytes`. */
+static status find_place(text path, char bytes[static PATH_BYTES_MAX], struct place *out_place)
+{
+    directory_ref current = peal_granted_directory(TEXT("cwd"));
+    directory_ref root = peal_granted_directory(TEXT("root"));
+    if (path_is_plain(path) && !directory_is_nil(current)) {
+        *out_place = (struct place){current, path};
+        return OK;
+    }
+    text here = TEXT("/"), resolved;
+    peal_environment_get(TEXT("PWD"), &here);
+    if (text_is_empty(path)) return FAIL(INVALID_ARGUMENT);
+    if (directory_is_nil(root)) return FAIL(INVALID_CAPABILITY);
+    if (!path_resolve(here, path, bytes, &resolved)) return FAIL(INVALID_ARGUMENT);
+    *out_place = (struct place){root, peal_text_slice(resolved, 1, SIZE_MAX)};
+    return OK;
+}
+
+/* The same; a place that has a name. */
+static status find_named_place(text path, char bytes[static PATH_BYTES_MAX],
+                               struct place *out_place)
+{
+    TRY(find_place(path, bytes, out_place));
+    return text_is_empty(out_place->path) ? FAIL(PERMISSION_DENIED) : OK;
+}
+
 /* A directory handle cannot open itself by a name: what is meant is another handle to it. */
 static peal_raw_status open_itself(directory_ref folder, uint64_t rights, uint32_t flags,
                                    peal_raw_handle *out_handle)
@@ -190,20 +322,52 @@ static peal_raw_status open_itself(directory_ref folder, uint64_t rights, uint32
 peal_raw_status peal_raw_path_open(text path, uint64_t rights, uint32_t flags,
                                    peal_raw_handle *out_handle)
 {
+    char bytes[PATH_BYTES_MAX];
+    struct place place;
     directory_ref current = peal_granted_directory(TEXT("cwd"));
-    directory_ref root = peal_granted_directory(TEXT("root"));
-    if (path_is_plain(path) && !directory_is_nil(current))
-        return peal_raw_open(current, path, rights, flags, out_handle);
     if (peal_text_equal(path, TEXT(".")) && !directory_is_nil(current))
         return open_itself(current, rights, flags, out_handle);
+    status found = find_place(path, bytes, &place);
+    if (!is_ok(found)) return found.code;
+    if (text_is_empty(place.path)) return open_itself(place.folder, rights, flags, out_handle);
+    return peal_raw_open(place.folder, place.path, rights, flags, out_handle);
+}
 
-    char resolved_bytes[PATH_BYTES_MAX];
-    text here = TEXT("/"), resolved;
-    peal_environment_get(TEXT("PWD"), &here);
-    if (text_is_empty(path)) return ABI_STATUS_INVALID_ARGUMENT;
-    if (directory_is_nil(root)) return ABI_STATUS_INVALID_CAPABILITY;
-    if (!path_resolve(here, path, resolved_bytes, &resolved)) return ABI_STATUS_INVALID_ARGUMENT;
-    text below_root = peal_text_slice(resolved, 1, SIZE_MAX);
-    if (text_is_empty(below_root)) return open_itself(root, rights, flags, out_handle);
-    return peal_raw_open(root, below_root, rights, flags, out_handle);
+peal_raw_status peal_raw_path_create(text path, uint64_t rights, uint32_t flags,
+                                     peal_raw_handle *out_handle)
+{
+    char bytes[PATH_BYTES_MAX];
+    struct place place;
+    status found = find_named_place(path, bytes, &place);
+    if (!is_ok(found)) return found.code;
+    return peal_raw_create(place.folder, place.path, rights, flags, out_handle);
+}
+
+status peal_path_delete(text path, uint32_t flags)
+{
+    char bytes[PATH_BYTES_MAX];
+    struct place place;
+    TRY(find_named_place(path, bytes, &place));
+    return peal_delete(place.folder, place.path, flags);
+}
+
+status peal_path_rename(text path, text new_path, uint32_t flags)
+{
+    OWNED(path_owner) bytes = peal_allocate(2 * PATH_BYTES_MAX);
+    if (bytes == nullptr) return FAIL(OUT_OF_MEMORY);
+    struct place from, to;
+    TRY(find_named_place(path, bytes, &from));
+    TRY(find_named_place(new_path, bytes + PATH_BYTES_MAX, &to));
+    if (from.folder.raw == to.folder.raw) to.folder = (directory_ref){ABI_HANDLE_NONE};
+    return peal_rename(from.folder, from.path, to.folder, to.path, flags);
+}
+
+status peal_path_set_modified(text path, uint64_t modified_ns)
+{
+    peal_raw_handle raw;
+    TRY(status_of_raw(
+        peal_raw_path_open(path, RIGHTS_HANDLE | ABI_RIGHT_WRITE, ABI_OPEN_MUST_EXIST, &raw)));
+    status set = ask_plainly(ABI_OP_SET_MODIFIED, raw, modified_ns);
+    peal_raw_close(raw);
+    return set;
 }

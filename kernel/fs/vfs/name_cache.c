@@ -19,6 +19,9 @@ struct name_slot {
 static spin_lock cache_lock = SPIN_LOCK_INIT(LOCK_RANK_FILE);
 static struct name_slot slots[SETS][WAYS] GUARDED_BY(cache_lock);
 static uint64_t cache_clock GUARDED_BY(cache_lock);
+/* Written under the lock. Relaxed outside: the file system's own lock, under which a look-up and
+ * the change that makes it stale exclude each other, orders what is compared later. */
+static _Atomic uint64_t changes;
 
 /* FNV-1a over the identity and the name. */
 static uint32_t hash_of(uint64_t directory, text name)
@@ -85,7 +88,12 @@ static void slot_drop(struct name_slot *slot)
     heap_give(slot->name);
 }
 
-void name_cache_add(const struct vnode *directory, text name, struct vnode *vnode)
+uint64_t name_cache_changes(void)
+{
+    return atomic_load_explicit(&changes, memory_order_relaxed);
+}
+
+void name_cache_add(const struct vnode *directory, text name, struct vnode *vnode, uint64_t seen)
 {
     if (name.length == 0 || name.length > NAME_CACHE_NAME_BYTES_MAX) return;
     char *copy = heap_take(name.length);
@@ -94,15 +102,43 @@ void name_cache_add(const struct vnode *directory, text name, struct vnode *vnod
     vnode_get(vnode);
     struct name_slot content = {
         .directory = directory->identity,
+        .used_at = 1, /* whatever is not 0 */
         .vnode = vnode,
         .name = copy,
         .hash = hash_of(directory->identity, name),
         .name_bytes = (uint32_t)name.length,
     };
     spin_acquire(&cache_lock);
-    struct name_slot old = replace_locked(content);
+    struct name_slot left_over = name_cache_changes() == seen ? replace_locked(content) : content;
     spin_release(&cache_lock);
-    slot_drop(&old);
+    slot_drop(&left_over);
+}
+
+/* Takes the next slot of the vnode out, from *at on. */
+static bool take_slot_of(const struct vnode *vnode, uint32_t *at, struct name_slot *out_slot)
+{
+    bool is_found = false;
+    spin_acquire(&cache_lock);
+    for (; *at < NAME_CACHE_SLOTS && !is_found; (*at)++) {
+        struct name_slot *slot = &slots[*at / WAYS][*at % WAYS];
+        is_found = slot->used_at != 0 && slot->vnode == vnode;
+        if (!is_found) continue;
+        *out_slot = *slot;
+        *slot = (struct name_slot){0};
+    }
+    spin_release(&cache_lock);
+    return is_found;
+}
+
+void name_cache_forget(struct vnode *vnode)
+{
+    struct name_slot slot;
+    /* First: what is added from here on was looked up later. */
+    spin_acquire(&cache_lock);
+    atomic_fetch_add_explicit(&changes, 1, memory_order_relaxed);
+    spin_release(&cache_lock);
+    for (uint32_t at = 0; take_slot_of(vnode, &at, &slot);)
+        slot_drop(&slot);
 }
 
 void name_cache_empty(void)

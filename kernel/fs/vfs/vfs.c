@@ -1,9 +1,7 @@
 /* Open files and directories: objects over vnodes. */
 #include "fs/vfs/vfs.h"
 #include "base/checked.h"
-#include "fs/vfs/name_cache.h"
 #include "fs/vfs/page_cache.h"
-#include "fs/vfs/path.h"
 #include "fs/vfs/root.h"
 #include "fs/vfs/vfs_internal.h"
 #include "fs/vfs/write_error.h"
@@ -54,55 +52,6 @@ object_result vfs_open_vnode(struct vnode *vnode)
     atomic_init(&file->position, 0);
     atomic_init(&file->error_told, write_error_at_open(vnode));
     return (object_result){.value = &file->object};
-}
-
-/* One name, from the cache; else, if that is allowed, from the file system. */
-static vnode_result step(struct vnode *directory, text name, bool may_wait,
-                         const struct vnode_requester *requester)
-{
-    if (directory->kind != ABI_KIND_DIRECTORY) return (vnode_result){.status = FAIL(NOT_FOUND)};
-    struct vnode *known = name_cache_find(directory, name);
-    if (known != nullptr) return (vnode_result){.value = known};
-    if (!may_wait) return (vnode_result){.status = FAIL(WOULD_BLOCK)};
-    if (directory->operations->look_up_for != nullptr)
-        return directory->operations->look_up_for(directory, name, requester);
-    vnode_result found = directory->operations->look_up(directory, name);
-    if (is_ok(found.status)) name_cache_add(directory, name, found.value);
-    return found;
-}
-
-static object_result open_path(struct object *directory, text path, bool may_wait,
-                               const struct vnode_requester *requester)
-{
-    TRY_AS(object_result, path_check(path));
-    OWNED(vnode_owner) at = vfs_vnode(directory);
-    vnode_get(at);
-    text rest = path, name;
-    while (path_next(&rest, &name)) {
-        vnode_result next = step(at, name, may_wait, requester);
-        TRY_AS(object_result, next.status);
-        vnode_put(at);
-        at = next.value;
-    }
-    return vfs_open_vnode(at);
-}
-
-static const struct vnode_requester the_kernel;
-
-object_result vfs_open(struct object *directory, text path)
-{
-    return open_path(directory, path, true, &the_kernel);
-}
-
-object_result vfs_open_for(struct object *directory, text path,
-                           const struct vnode_requester *requester)
-{
-    return open_path(directory, path, true, requester);
-}
-
-object_result vfs_open_cached(struct object *directory, text path)
-{
-    return open_path(directory, path, false, &the_kernel);
 }
 
 /* ---- directories ---- */

@@ -1,4 +1,5 @@
 /* Open files: reading, moving in them, what they are. */
+#include "base/bytes.h"
 #include "base/checked.h"
 #include "fs/vfs/page_cache.h"
 #include "fs/vfs/vfs_internal.h"
@@ -114,6 +115,20 @@ size_result vfs_seek(struct object *object, int64_t offset, uint32_t whence)
     return (size_result){.value = after};
 }
 
+/* ---- stat ---- */
+
+static void fill_volume(const struct vnode *vnode, struct abi_stat_file *stat)
+{
+    if (vnode->operations->volume_info == nullptr) return;
+    struct vnode_volume_info info = {0};
+    vnode->operations->volume_info(vnode, &info);
+    stat->volume_flags = info.flags;
+    stat->volume_total_bytes = info.total_bytes;
+    stat->volume_free_bytes = info.free_bytes;
+    stat->cluster_bytes = info.cluster_bytes;
+    bytes_copy(stat->device, info.device.bytes, min_of(info.device.length, sizeof(stat->device)));
+}
+
 void vfs_fill_stat(struct object *file_or_directory, struct abi_stat *stat)
 {
     struct open_file *file = open_file_of(file_or_directory);
@@ -126,4 +141,5 @@ void vfs_fill_stat(struct object *file_or_directory, struct abi_stat *stat)
         .volume = vnode->volume_number,
         .attributes = vnode->attributes,
     };
+    fill_volume(vnode, &stat->file);
 }

@@ -337,7 +337,8 @@ TEST(the_name_cache_is_bounded_and_lets_go_of_what_it_forgets)
     for (uint32_t i = 0; i < 5 * NAME_CACHE_SLOTS; i++) {
         char name[8];
         int length = snprintf(name, sizeof(name), "%u", i);
-        name_cache_add(&folder.vnode, (text){name, (size_t)length}, &file.vnode);
+        name_cache_add(&folder.vnode, (text){name, (size_t)length}, &file.vnode,
+                       name_cache_changes());
     }
     CHECK(file.vnode.references <= 1 + NAME_CACHE_SLOTS);
     struct vnode *last = name_cache_find(&folder.vnode, TEXT("5119"));

@@ -124,6 +124,9 @@ void stock_fill(struct stock *stock)
         if (kind == ABI_KIND_SYSTEM) rights &= ~(uint64_t)(ABI_RIGHT_CONTROL | ABI_RIGHT_KILL);
         if (kind == ABI_KIND_PROCESS) rights &= ~(uint64_t)ABI_RIGHT_KILL;
         if (kind == ABI_KIND_CONSOLE) rights &= ~(uint64_t)ABI_RIGHT_WRITE;
+        /* Other tests read what is on the disks. */
+        if (kind == ABI_KIND_DIRECTORY)
+            rights &= ~(uint64_t)(ABI_RIGHT_WRITE | ABI_RIGHT_CREATE | ABI_RIGHT_DELETE);
         add_fixed(stock, raw_dup(handle, rights), 1u << kind);
     }
 }
@@ -173,8 +176,8 @@ static uint32_t kind_of_name(const struct op_row *row)
 static uint32_t kinds_yielded(const struct op_row *row, uint32_t kinds_given)
 {
     if (row->kinds == ABI_KINDS_ANY) return kinds_given;
-    return row->number == ABI_OP_OPEN ? ABI_KIND_BIT(FILE) | ABI_KIND_BIT(DIRECTORY)
-                                      : kind_of_name(row);
+    bool is_below = row->number == ABI_OP_OPEN || row->number == ABI_OP_CREATE;
+    return is_below ? ABI_KIND_BIT(FILE) | ABI_KIND_BIT(DIRECTORY) : kind_of_name(row);
 }
 
 uint64_t stock_take(struct stock *stock, struct chance *chance,
@@ -280,6 +283,9 @@ static void make_template_span(const struct stock *stock, struct chance *chance,
     uint32_t index = stock->templates.index;
     switch (out->op) {
     case ABI_OP_OPEN:
+    case ABI_OP_CREATE:
+    case ABI_OP_DELETE:
+    case ABI_OP_RENAME:
         if (chance_one_in(chance, 8)) return;
         out->buffer_offset_bytes = TEMPLATE_PATHS + path * PATH_STRIDE;
         out->length_bytes = (uint32_t)paths[path].length;
@@ -400,9 +406,13 @@ static void adjust(const struct stock *stock, struct chance *chance, struct abi_
         if (!chance_one_in(chance, 4)) out->op_flags &= ABI_ACCESS_READ | ABI_ACCESS_WRITE;
         break;
     case ABI_OP_OPEN:
+    case ABI_OP_CREATE:
     case ABI_OP_DUP:
     case ABI_OP_RESTRICT:
         out->args[0] = make_rights(chance);
+        break;
+    case ABI_OP_RENAME: /* two paths, from anywhere in the span */
+        if (!chance_one_in(chance, 8)) out->args[1] = chance_below(chance, out->length_bytes + 1);
         break;
     case ABI_OP_PROCESS_OPEN:
         out->args[1] = make_rights(chance);

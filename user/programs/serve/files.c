@@ -132,31 +132,58 @@ static bool is_kind_wanted(enum abi_kind kind, uint32_t flags)
     return !(flags & ABI_OPEN_MUST_BE_FOLDER) || kind == ABI_KIND_DIRECTORY;
 }
 
-/* What is not there, and is opened for writing, is made: a folder when it has to be one. */
+/* What is not there is made for who may write it and make it; a folder has to be there. */
+static bool may_make(const struct abi_request *asked)
+{
+    const uint64_t needed = ABI_RIGHT_WRITE | ABI_RIGHT_CREATE;
+    bool must_exist = asked->op_flags & (ABI_OPEN_MUST_EXIST | ABI_OPEN_MUST_BE_FOLDER);
+    return !must_exist && (asked->args[0] & ABI_RIGHT_WRITE) && (asked->rights & needed) == needed;
+}
+
 static status find_asked(const struct question *question, text path, struct node **out_node)
 {
     struct node *from = file_asked(question)->node;
-    if (!(question->asked.args[0] & ABI_RIGHT_WRITE)) return tree_find(from, path, out_node);
-    bool is_folder = question->asked.op_flags & ABI_OPEN_MUST_BE_FOLDER;
-    return tree_find_or_add(from, path, is_folder ? ABI_KIND_DIRECTORY : ABI_KIND_FILE, out_node);
+    status found = tree_find(from, path, out_node);
+    if (found.code != STATUS_NOT_FOUND || !may_make(&question->asked)) return found;
+    return tree_create(from, path, ABI_KIND_FILE, out_node);
 }
 
-static answer answer_open(void *context, struct question *question)
+static status create_asked(const struct question *question, text path, struct node **out_node)
 {
-    (void)context;
+    bool is_folder = question->asked.op_flags & ABI_CREATE_FOLDER;
+    return tree_create(file_asked(question)->node, path,
+                       is_folder ? ABI_KIND_DIRECTORY : ABI_KIND_FILE, out_node);
+}
+
+/* What the path in the client's span leads to, opened for the client. */
+static answer answer_with(struct question *question,
+                          status (*find)(const struct question *, text, struct node **),
+                          uint32_t kind_flags)
+{
     char path[ABI_PATH_BYTES_MAX];
     uint32_t length = question->asked.length_bytes;
     if (length > sizeof(path)) return answer_status(FAIL(INVALID_ARGUMENT));
     size_result taken = peal_question_read(question, (span){path, length}, 0);
     if (!is_ok(taken.status)) return answer_status(taken.status);
     struct node *node;
-    status found = find_asked(question, (text){path, length}, &node);
+    status found = find(question, (text){path, length}, &node);
     if (!is_ok(found)) return answer_status(found);
-    if (!is_kind_wanted(node->kind, question->asked.op_flags))
-        return answer_status(FAIL(NOT_FOUND));
+    if (!is_kind_wanted(node->kind, kind_flags)) return answer_status(FAIL(NOT_FOUND));
     struct open_file *file = file_open(node);
     if (file == nullptr) return answer_status(FAIL(OUT_OF_MEMORY));
     return answer_mint(node->kind, ABI_RIGHTS_ALL, (uint64_t)file);
+}
+
+static answer answer_open(void *context, struct question *question)
+{
+    (void)context;
+    return answer_with(question, find_asked, question->asked.op_flags);
+}
+
+static answer answer_create(void *context, struct question *question)
+{
+    (void)context;
+    return answer_with(question, create_asked, 0);
 }
 
 void files_init(struct server *server, service_ref service)
@@ -166,6 +193,7 @@ void files_init(struct server *server, service_ref service)
         .handlers =
             {
                 [ABI_OP_OPEN] = answer_open,
+                [ABI_OP_CREATE] = answer_create,
                 [ABI_OP_READ] = answer_read,
                 [ABI_OP_WRITE] = answer_write,
                 [ABI_OP_SEEK] = answer_seek,

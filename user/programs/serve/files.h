@@ -10,7 +10,7 @@
 #include "peal/service.h"
 #include "tree.h"
 
-#define FILES_RIGHTS (RIGHTS_FOLDER | ABI_RIGHT_WRITE | ABI_RIGHT_TRANSFER)
+#define FILES_RIGHTS (RIGHTS_FOLDER | ABI_RIGHT_WRITE | ABI_RIGHT_CREATE | ABI_RIGHT_TRANSFER)
 
 /* Makes the server answer for the tree. `service` is borrowed for as long as it serves. */
 void files_init(struct server *server, service_ref service);

@@ -84,18 +84,18 @@ status tree_find(struct node *from, text path, struct node **out_node)
     return OK;
 }
 
-status tree_find_or_add(struct node *from, text path, enum abi_kind kind, struct node **out_node)
+status tree_create(struct node *from, text path, enum abi_kind kind, struct node **out_node)
 {
     status found = tree_find(from, path, out_node);
+    if (is_ok(found)) return FAIL(ALREADY_EXISTS);
     if (found.code != STATUS_NOT_FOUND) return found;
     size_t name_at = path.length;
     while (name_at > 0 && path.bytes[name_at - 1] != '/')
         name_at--;
     struct node *folder = from;
     if (name_at > 0) TRY(tree_find(from, (text){path.bytes, name_at - 1}, &folder));
-    text name = {path.bytes + name_at, path.length - name_at};
-    if (folder->kind != ABI_KIND_DIRECTORY || child_named(folder, name) != nullptr) return found;
-    *out_node = tree_add(folder, name, kind);
+    if (folder->kind != ABI_KIND_DIRECTORY) return FAIL(NOT_FOUND);
+    *out_node = tree_add(folder, (text){path.bytes + name_at, path.length - name_at}, kind);
     return *out_node == nullptr ? FAIL(OUT_OF_MEMORY) : OK;
 }
 

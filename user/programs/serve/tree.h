@@ -1,8 +1,8 @@
 /*
  * A tree of files and directories in memory.
  *
- * Nodes are made when the tree is filled, or by who opens what is not there for writing, and stay;
- * the bytes of a file grow as they are written. Pure but for the heap.
+ * Nodes are made when the tree is filled, or by who creates them or opens what is not there for
+ * writing, and stay; the bytes of a file grow as they are written. Pure but for the heap.
  *
  * Context: one thread.
  */
@@ -41,10 +41,10 @@ void tree_free(struct node *root);
 status tree_find(struct node *from, text path, struct node **out_node);
 
 /*
- * As above; what is not there is added, if the folder it belongs into is.
- *   OUT_OF_MEMORY
+ * Adds what the path names, if the folder it belongs into is there. Statuses as above, and
+ *   ALREADY_EXISTS, OUT_OF_MEMORY
  */
-status tree_find_or_add(struct node *from, text path, enum abi_kind kind, struct node **out_node);
+status tree_create(struct node *from, text path, enum abi_kind kind, struct node **out_node);
 
 /* Makes room so that `end_bytes` bytes fit. OUT_OF_MEMORY, OUT_OF_RANGE */
 status tree_reserve(struct node *file, uint64_t end_bytes);

@@ -163,7 +163,9 @@ static status copy_file(void *argument)
 static status make_folder(text path)
 {
     if (path.length == 0 || destination.length == 0) return OK;
-    directory_result made = peal_directory_open(directory_borrow(&to), path, RIGHTS_FILL);
+    directory_result made = peal_directory_create(directory_borrow(&to), path, RIGHTS_FILL);
+    if (made.status.code == STATUS_ALREADY_EXISTS)
+        made = peal_directory_open(directory_borrow(&to), path, RIGHTS_FILL);
     TRY(made.status);
     OWNED(directory_handle) folder = TAKE(made.value);
     return OK;
@@ -235,15 +237,23 @@ static bool is_within(text inner, text outer)
     return start.length == 1 || whole.length == start.length || whole.bytes[start.length] == '/';
 }
 
-static bool open_folder(text path, uint64_t rights, directory_handle *out_folder)
+static bool take_folder(text path, directory_result opened, directory_handle *out_folder)
 {
-    directory_result opened = peal_path_open_directory(path, rights);
     if (!is_ok(opened.status)) {
         peal_error_path(path, opened.status);
         return false;
     }
     *out_folder = TAKE(opened.value);
     return true;
+}
+
+/* There already, or made. */
+static directory_result open_destination(void)
+{
+    const uint64_t rights = RIGHTS_FOLDER | RIGHTS_FILL | ABI_RIGHT_CREATE;
+    directory_result opened = peal_path_open_directory(destination, rights);
+    if (opened.status.code != STATUS_NOT_FOUND) return opened;
+    return peal_path_create_directory(destination, rights);
 }
 
 int peal_main(struct peal_arguments arguments)
@@ -258,8 +268,9 @@ int peal_main(struct peal_arguments arguments)
     destination = peal_argument(arguments, first + 1);
     if (destination.length > 0 && is_within(destination, source))
         return peal_usage_error("DESTINATION lies in SOURCE");
-    if (!open_folder(source, RIGHTS_FOLDER, &from)) return EXIT_CODE_FAILED;
-    if (destination.length > 0 && !open_folder(destination, RIGHTS_FOLDER | RIGHTS_FILL, &to))
+    if (!take_folder(source, peal_path_open_directory(source, RIGHTS_FOLDER), &from))
+        return EXIT_CODE_FAILED;
+    if (destination.length > 0 && !take_folder(destination, open_destination(), &to))
         return EXIT_CODE_FAILED;
 
     uint64_t start_ns = peal_clock_now_ns();
