@@ -956,7 +956,7 @@ static void map_thin(struct fat32_map *map)
     map->spacing = 1 << 20;
 }
 
-static constexpr uint32_t INTRICATE_STEPS = 9;
+static constexpr uint32_t INTRICATE_STEPS = 11;
 
 static status intricate_step(uint32_t step, struct fat32_map *folder, struct fat32_map *other)
 {
@@ -980,8 +980,13 @@ static status intricate_step(uint32_t step, struct fat32_map *folder, struct fat
         return fat32_entry_remove(&volume, &root, &entry);
     case 7:
         return create(folder, letters(255, 'z'), true, &entry);
-    default: /* passes over slots, and nothing is behind them */
+    case 8: /* passes over slots, and nothing is behind them */
         return create(other, letters(13 * 7, 'd'), false, &entry);
+    case 9: /* one sector */
+        return create(other, "D", false, &entry);
+    default: /* to a name that was given up a moment ago */
+        TRY(move(other, "EMPTY", other, "E", &entry));
+        return move(other, letters(13 * 7, 'c'), other, "EMPTY", &entry);
     }
 }
 
