@@ -119,6 +119,8 @@ struct abi_stat_file {
     uint32_t cluster_bytes; /* files take room in multiples of this */
     uint32_t reserved;
     uint8_t device[24]; /* name of the block device, padded with zeros */
+    uint64_t
+        number; /* with `volume`: the same for all handles to one file, as long as any is open */
 };
 struct abi_stat_block {
     uint64_t sector_count;

@@ -15,6 +15,11 @@ void peal_raw_close(peal_raw_handle handle)
     ring->refusal_detail = detail;
 }
 
+status peal_raw_close_telling(peal_raw_handle handle)
+{
+    return peal_call(&(struct abi_submission){.op = ABI_OP_CLOSE, .capability = handle}).status;
+}
+
 peal_raw_status peal_raw_dup(peal_raw_handle handle, uint64_t rights, peal_raw_handle *out_handle)
 {
     return peal_call_yielding(

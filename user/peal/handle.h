@@ -27,6 +27,8 @@ uint32_t peal_refusal_detail(void);
 
 /* The untyped forms below the typed ones. Closing nil or a stale handle does nothing. */
 void peal_raw_close(peal_raw_handle handle RELEASES_HANDLE);
+/* The same, and tells what the kernel answered: of a file, what failed of its writing. */
+status peal_raw_close_telling(peal_raw_handle handle RELEASES_HANDLE);
 peal_raw_status peal_raw_dup(peal_raw_handle handle USES_HANDLE, uint64_t rights,
                              peal_raw_handle *out_handle ACQUIRES_HANDLE);
 peal_raw_status peal_raw_restrict(peal_raw_handle handle RELEASES_HANDLE, uint64_t rights,

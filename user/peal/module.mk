@@ -3,17 +3,17 @@ USER_FLAGS += -Xclang -fstack-clash-protection -fstack-protector-strong \
 
 USER_LIBRARY_SOURCES += user/peal/history.c \
     user/peal/block_device.c user/peal/bytes.c user/peal/calendar.c user/peal/channel.c user/peal/clock.c user/peal/file.c user/peal/format.c \
-    user/peal/handle.c user/peal/heap.c user/peal/heap_arena.c user/peal/input.c user/peal/memory.c \
+    user/peal/glob.c user/peal/handle.c user/peal/heap.c user/peal/heap_arena.c user/peal/input.c user/peal/memory.c \
     user/peal/mutex.c user/peal/names.c user/peal/options.c user/peal/output.c user/peal/path.c user/peal/pool.c user/peal/process.c \
     user/peal/region_table.c user/peal/ring.c user/peal/spawn_block.c user/peal/start.c \
     user/peal/status.c user/peal/stream.c user/peal/system.c user/peal/text.c user/peal/thread.c user/peal/timer.c \
-    user/peal/trace.c user/peal/tree_walk.c user/peal/usage.c
+    user/peal/trace.c user/peal/tree_edit.c user/peal/tree_walk.c user/peal/usage.c user/peal/volumes.c
 
 # What is pure runs as an ordinary process, too; bytes.c does not, since the sanitizers bring theirs.
 USER_HOST_SOURCES += \
     user/peal/calendar.c user/peal/format.c user/peal/heap_arena.c user/peal/names.c \
     user/peal/path.c user/peal/region_table.c user/peal/spawn_block.c user/peal/status.c \
-    user/peal/text.c user/peal/trace.c user/programs/shell/completion.c user/programs/shell/glob.c \
+    user/peal/text.c user/peal/trace.c user/programs/shell/completion.c user/peal/glob.c \
     user/programs/shell/line_editor.c user/programs/shell/parse.c \
     user/programs/shell/words.c
 
@@ -21,7 +21,7 @@ USER_HOST_TESTS += \
     user/peal/calendar_test.c user/peal/format_test.c user/peal/heap_arena_test.c \
     user/peal/path_test.c user/peal/region_table_test.c user/peal/spawn_block_test.c \
     user/peal/text_test.c user/peal/trace_test.c user/programs/shell/completion_test.c \
-    user/programs/shell/glob_test.c user/programs/shell/line_editor_test.c \
+    user/peal/glob_test.c user/programs/shell/line_editor_test.c \
     user/programs/shell/parse_test.c user/programs/shell/words_test.c
 
 # Tasks, and what they stand on.

@@ -139,6 +139,7 @@ void vfs_fill_stat(struct object *file_or_directory, struct abi_stat *stat)
         .modified_ns = vnode->modified_ns,
         .created_ns = vnode->created_ns,
         .volume = vnode->volume_number,
+        .number = vnode->identity,
         .attributes = vnode->attributes,
     };
     fill_volume(vnode, &stat->file);

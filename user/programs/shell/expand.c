@@ -2,7 +2,7 @@
  * From words as typed to words as meant. A pattern is gone through name by name: the directories
  * found so far, each listed for the next name. Two sets take turns; nothing recurses.
  */
-#include "glob.h"
+#include "peal/glob.h"
 #include "peal/bytes.h"
 #include "peal/output.h"
 #include "shell.h"

@@ -1,5 +1,5 @@
 #include "words.h"
-#include "glob.h"
+#include "peal/glob.h"
 
 /* One word on its way. Without `words` nothing is added: only its end is looked for. */
 struct scan {

@@ -1,4 +1,4 @@
-#include "glob.h"
+#include "peal/glob.h"
 
 /* Length of the code point that starts at `at`; 1 for bytes that are none. */
 static size_t character_length(text t, size_t at)

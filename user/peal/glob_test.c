@@ -1,4 +1,4 @@
-#include "glob.h"
+#include "peal/glob.h"
 #include "support/test.h"
 
 static text text_of(const char *characters)
