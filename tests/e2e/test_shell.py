@@ -46,6 +46,23 @@ def test_a_program_is_granted_one_direction_of_each_stream(shared_shell):
     assert "write" in stdout and "read" not in stdout
 
 
+def test_edit_does_not_lose_what_cannot_be_saved(shared_shell):
+    machine = shared_shell
+    machine.type("edit /boot/welcome.txt\r")
+    machine.expect("read-only")
+    machine.type("x\x13")
+    machine.expect("Not saved")
+    machine.type("\x11")
+    machine.expect("Save before quitting?")
+    machine.type("n")
+    machine.wait_for_prompt()
+    machine.type("edit /boot/bin/true\r")
+    machine.expect("^?ELF")
+    machine.type("\x11")
+    machine.wait_for_prompt()
+    assert "must be a console" in machine.run("echo a | edit x")
+
+
 def test_errors_go_where_they_are_sent(shared_shell):
     machine = shared_shell
     assert machine.run("cat /none 2>&1 | wc").split()[0] == "1"

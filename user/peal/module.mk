@@ -35,4 +35,6 @@ USER_HOST_TESTS += user/peal/deadline_queue_test.c user/peal/scope_tree_test.c
 USER_LIBRARY_SOURCES += user/peal/service.c
 
 USER_HOST_SOURCES += user/programs/grep/pattern.c
+USER_HOST_SOURCES += user/programs/edit/buffer.c user/programs/edit/keys.c user/programs/edit/pane.c
+USER_HOST_TESTS += user/programs/edit/buffer_test.c user/programs/edit/keys_test.c
 USER_HOST_TESTS += user/programs/grep/pattern_test.c

@@ -79,9 +79,7 @@ static bool is_for_appending(enum redirection_kind kind)
 static status prepare_output(file_ref file, bool appends)
 {
     if (appends) return peal_file_seek(file, 0, ABI_SEEK_END).status;
-    size_result size = peal_file_size(file); /* nothing cuts a file so far */
-    TRY(size.status);
-    return size.value == 0 ? OK : FAIL(NOT_IMPLEMENTED);
+    return peal_file_truncate(file, 0);
 }
 
 static status open_redirection(const struct shell *shell, text path, enum redirection_kind kind,
