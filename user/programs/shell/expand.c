@@ -2,8 +2,8 @@
  * From words as typed to words as meant. A pattern is gone through name by name: the directories
  * found so far, each listed for the next name. Two sets take turns; nothing recurses.
  */
-#include "peal/glob.h"
 #include "peal/bytes.h"
+#include "peal/glob.h"
 #include "peal/output.h"
 #include "shell.h"
 
