@@ -3,4 +3,5 @@ VFS_SOURCES := name_cache.c page_cache.c page_cache_change.c page_cache_write.c 
 
 KERNEL_SOURCES += $(addprefix kernel/fs/vfs/,$(VFS_SOURCES))
 HOST_SOURCES   += $(addprefix kernel/fs/vfs/,$(VFS_SOURCES))
-HOST_TESTS     += kernel/fs/vfs/path_test.c kernel/fs/vfs/vfs_test.c
+HOST_TESTS     += kernel/fs/vfs/page_cache_test.c kernel/fs/vfs/path_test.c \
+                  kernel/fs/vfs/vfs_test.c
