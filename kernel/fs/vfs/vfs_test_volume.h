@@ -69,6 +69,9 @@ static status volume_write_pages(struct vnode *vnode, uint64_t first, uint32_t c
         memcpy(volume.disk + (first + i) * PAGE_BYTES, direct_map(frames[i]), PAGE_BYTES);
     volume.pages_written += count;
     uint64_t end = min_of((first + count) * PAGE_BYTES, atomic_load(&vnode->size_bytes));
+    /* Nothing of what was cut off leaves memory. */
+    for (uint64_t at = end; at < (first + count) * PAGE_BYTES; at++)
+        CHECK_EQUAL(0, volume.disk[at]);
     if (end > volume.disk_size) volume.disk_size = end;
     memset(volume.disk + volume.disk_size, GARBAGE,
            round_up(volume.disk_size, PAGE_BYTES) - volume.disk_size);
