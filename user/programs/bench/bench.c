@@ -28,7 +28,9 @@ static const char usage[] =
     "  nop_batch_32   the same in batches of 32, per request\n"
     "  read_4k        4 KiB of a cached file\n"
     "  read_4k_batch  the same in batches of 32, per read\n"
+    "  read_64k       64 KiB of a cached file, of the same one as:\n"
     "  read_1m        1 MiB of a cached file, /disk0/numbers/mebibyte.bin\n"
+    "  write_4k       4 KiB of a cached file of one's own, /disk0/bench.tmp, again and again\n"
     "  served_nop     a request to another process that answers at once, there and back\n"
     "  served_read_1m 1 MiB of a file that another process serves from its memory\n"
     "  thread         create and join\n"
@@ -128,6 +130,26 @@ static status round_read_1m(void)
 {
     size_result read = peal_file_read_at(file_borrow(&large_file), SPAN_OF(mebibyte), 0);
     return is_ok(read.status) && read.value != MEBIBYTE ? FAIL(OUT_OF_RANGE) : read.status;
+}
+
+static status round_read_64k(void)
+{
+    span to = {mebibyte, 64 * 1024};
+    return peal_file_read_at(file_borrow(&large_file), to, 0).status;
+}
+
+static file_handle write_file;
+
+/* The file is opened, and made, when it is needed first; its rounds are not counted. */
+static status round_write(void)
+{
+    if (file_is_nil(file_borrow(&write_file))) {
+        file_result opened =
+            peal_path_open_file(TEXT("/disk0/bench.tmp"), RIGHTS_READ | ABI_RIGHT_WRITE);
+        TRY(opened.status);
+        write_file = TAKE(opened.value);
+    }
+    return peal_file_write_at(file_borrow(&write_file), VIEW_OF(page), 0).status;
 }
 
 static status round_served_nop(void)
@@ -365,6 +387,8 @@ static const struct bench benches[] = {
     {TEXT("nop_batch_32"), round_nop_batch, 1000, .divisor = BATCH},
     {TEXT("read_4k"), round_read, 2000, .divisor = 1},
     {TEXT("read_4k_batch"), round_read_batch, 200, .divisor = BATCH},
+    {TEXT("read_64k"), round_read_64k, 500, .divisor = 1},
+    {TEXT("write_4k"), round_write, 2000, .divisor = 1},
     {TEXT("read_1m"), round_read_1m, 50, .divisor = 1},
     {TEXT("served_nop"), round_served_nop, 2000, .divisor = 1, .has_server = true},
     {TEXT("served_read_1m"), round_served_read_1m, 50, .divisor = 1, .has_server = true},
@@ -581,6 +605,7 @@ int peal_main(struct peal_arguments arguments)
         for (uint64_t times = 0; times < repeat; times++)
             if (!measure(&benches[i])) code = EXIT_CODE_FAILED;
     }
+    file_handle_drop(&write_file);
     file_handle_drop(&large_file);
     file_handle_drop(&read_file);
     file_handle_drop(&spawn_file);
