@@ -4,7 +4,7 @@ USER_FLAGS += -Xclang -fstack-clash-protection -fstack-protector-strong \
 USER_LIBRARY_SOURCES += user/peal/history.c \
     user/peal/block_device.c user/peal/bytes.c user/peal/calendar.c user/peal/channel.c user/peal/clock.c user/peal/file.c user/peal/format.c \
     user/peal/glob.c user/peal/handle.c user/peal/heap.c user/peal/heap_arena.c user/peal/input.c user/peal/memory.c \
-    user/peal/mutex.c user/peal/names.c user/peal/options.c user/peal/output.c user/peal/path.c user/peal/pool.c user/peal/process.c \
+    user/peal/mutex.c user/peal/names.c user/peal/options.c user/peal/output.c user/peal/path.c user/peal/pool.c user/peal/process.c user/peal/progress.c \
     user/peal/region_table.c user/peal/ring.c user/peal/spawn_block.c user/peal/start.c \
     user/peal/status.c user/peal/stream.c user/peal/system.c user/peal/text.c user/peal/thread.c user/peal/timer.c \
     user/peal/trace.c user/peal/tree_edit.c user/peal/tree_walk.c user/peal/usage.c user/peal/volumes.c
