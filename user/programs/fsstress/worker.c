@@ -414,7 +414,6 @@ static void do_move(struct life *life, struct stress_file *file)
     uint32_t place = (file->place + 1 + (uint32_t)random_below(life, PLACES - 1)) % PLACES;
     rename_to(life, file, place_path(life, &new_path, index_of(life, file), place));
     file->place = place;
-    file->is_settled = false; /* either name, until the next sync: the log has said so */
 }
 
 /* Over another file, which is gone then. */
