@@ -32,11 +32,12 @@ class Machine:
     """Use it in a `with`: whatever happens, QEMU ends with the block.
 
     `image`: what to boot; the built image when not given. `append`: the kernel command line in place
-    of the image's own. `disks`: further disks, unchanged by the run.
+    of the image's own. `disks`: further disks, unchanged by the run unless
+    `keep_disks`.
     """
 
     def __init__(self, image=None, disks=(), memory="256M", cpus=2, append=None, qmp=False, extra=(),
-                 keep_rebooting=False):
+                 keep_rebooting=False, keep_disks=False):
         self.folder = tempfile.mkdtemp(prefix="peal-")
         command = [TOOLS / "run_qemu", "--test", "--no-display", "--cache", BUILD, "--memory", memory,
                    "--cpus", cpus, "--image", image or BUILD / "peal-release.image"]
@@ -46,6 +47,8 @@ class Machine:
             command += ["--append", append]
         if keep_rebooting:
             command += ["--keep-rebooting"]
+        if keep_disks:
+            command += ["--keep-disks"]
         self.qmp_path = os.path.join(self.folder, "qmp") if qmp else None
         if qmp:
             command += ["--qmp", self.qmp_path]
