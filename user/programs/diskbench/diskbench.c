@@ -16,7 +16,7 @@ static const char usage[] =
     "Measures reading and writing. In a directory it makes a file, diskbench.tmp, and removes it "
     "in\n"
     "the end. A file or a block device (/dev/...) is read only, unless -w is given.\n"
-    "  -b BYTES  how much of it: 4M, 1G (16M)\n"
+    "  -b BYTES  how much of it: 4m, 1g (16m)\n"
     "  -n COUNT  random transfers in each test (1000)\n"
     "  -c        through the page cache only\n"
     "  -d        straight between device and memory only\n"
@@ -176,7 +176,7 @@ static const char *take_option(struct bench *bench, char letter, text value)
     case 'b':
         if (peal_text_to_bytes(value, &bench->size_bytes) && bench->size_bytes <= SIZE_BYTES_MAX)
             return nullptr;
-        return "how much is a size of up to 4G";
+        return "how much is a size of up to 4g";
     case 'n':
         if (peal_text_to_number(value, &bench->random_count) && bench->random_count > 0 &&
             bench->random_count <= TRANSFERS_MAX)

@@ -22,7 +22,7 @@ static const char usage[] =
     "  -t WORKERS     workers at once, a thread each (4)\n"
     "  -n OPERATIONS  of each worker (2000)\n"
     "  -f FILES       of each worker (16)\n"
-    "  -b BYTES       the largest a file may become: 100, 64K, 1M (128K)\n"
+    "  -b BYTES       the largest a file may become: 100, 64k, 1m (128k)\n"
     "  -l             print what is durable, to be compared after a power cut\n"
     "  -k             keep the files in the end\n";
 
@@ -59,7 +59,7 @@ static const char *take_option(struct choices *choices, char letter, text value)
     case 'b':
         return number_within(value, FILE_BYTES_MAX, &plan->file_bytes_max)
                    ? nullptr
-                   : "a file may have 1 to 64M bytes";
+                   : "a file may have 1 to 64m bytes";
     case 'l':
         plan->logs = true;
         return nullptr;
