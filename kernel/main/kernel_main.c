@@ -14,6 +14,7 @@
 #include "debug/panic.h"
 #include "device/console.h"
 #include "device/device_init.h"
+#include "drivers/bus/pci.h"
 #include "fs/vfs/page_cache.h"
 #include "fs/vfs/vfs.h"
 #include "main/boot_memory.h"
@@ -70,8 +71,9 @@ static void start_processors(text command_line)
     log_line("boot", "%u processor%s", running, running == 1 ? "" : "s");
 }
 
-static void start_devices(void)
+static void start_devices(text command_line)
 {
+    if (command_line_has(command_line, TEXT("nomsix"))) pci_forbid_messages();
     device_init_serial();
     device_init_display(&boot.framebuffer);
     device_init_input();
@@ -110,7 +112,7 @@ static void start_devices(void)
     need(page_cache_start(), "the page cache");
     need(process_init(), "processes");
     need(ops_init(), "operations");
-    start_devices();
+    start_devices(command_line);
     text kind;
     if (command_line_find(command_line, TEXT("panic"), &kind)) deliberate_panic(kind);
     mount_all(direct_map(physical_at(boot.archive_physical)), boot.archive_bytes);

@@ -17,6 +17,12 @@ static constexpr uint32_t MCFG_ENTRY_BYTES = 16;
 
 static struct pci_function *functions[PCI_FUNCTIONS_MAX];
 static uint32_t function_count;
+static bool has_messages = true; /* fixed before drivers start */
+
+void pci_forbid_messages(void)
+{
+    has_messages = false;
+}
 
 struct segment_walk {
     struct pci_walk walk;
@@ -148,8 +154,8 @@ void pci_open(struct pci_function *function)
     config16_write(function, PCI_COMMAND, command);
 
     uint8_t msix = pci_capability_next(function->snapshot, 0, PCI_CAPABILITY_MSIX, PCI_MSIX_BYTES);
-    function->msix_capability = msix;
-    if (msix != 0 &&
+    function->msix_capability = has_messages ? msix : 0;
+    if (function->msix_capability != 0 &&
         !is_ok(pci_msix_decode(function->snapshot + msix, function->bars, &function->msix)))
         function->msix_capability = 0;
 }

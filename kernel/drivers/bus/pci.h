@@ -34,6 +34,9 @@ struct pci_function {
     void *msix_table;
 };
 
+/* Boot, before pci_open: from here on no function has message interrupts. For tests. */
+void pci_forbid_messages(void);
+
 uint32_t pci_function_count(void);
 struct pci_function *pci_function_at(uint32_t index);
 
