@@ -30,7 +30,10 @@ struct processor {
     struct run_queue queue GUARDED_BY(lock);
     struct thread *current GUARDED_BY(lock); /* written by the processor itself */
     struct thread *idle;                     /* fixed once it runs */
-    struct thread *dead; /* to be buried by who runs next; handed over with the lock */
+    /* Time spent halted; what handling interrupts takes is not part of it. Statistics: relaxed. */
+    _Atomic uint64_t halted_ticks;
+    _Atomic uint64_t halted_since; /* 0: it runs */
+    struct thread *dead;           /* to be buried by who runs next; handed over with the lock */
     _Atomic bool
         need_reschedule; /* relaxed: set under the lock, looked at on the way to user mode */
 } CACHE_ALIGNED;
@@ -384,13 +387,23 @@ static void set_idle(uint32_t index, bool is_idle)
     }
 }
 
+static void halt(struct processor *processor)
+{
+    uint64_t since = cpu_ticks();
+    atomic_store_explicit(&processor->halted_since, since, memory_order_relaxed);
+    uint64_t until = cpu_wait_for_interrupt();
+    atomic_store_explicit(&processor->halted_since, 0, memory_order_relaxed);
+    uint64_t sum = atomic_load_explicit(&processor->halted_ticks, memory_order_relaxed);
+    atomic_store_explicit(&processor->halted_ticks, sum + (until - since), memory_order_relaxed);
+}
+
 /* Halts until there may be something to do. The queue is looked at after the bit is set. Interrupts
  * off. */
 static void idle_wait(struct processor *processor)
 {
     set_idle(index_of(processor), true);
     timer_queue_set_slice_end(UINT64_MAX);
-    if (run_queue_count(&processor->queue) == 0) cpu_wait_for_interrupt();
+    if (run_queue_count(&processor->queue) == 0) halt(processor);
     set_idle(index_of(processor), false);
 }
 
@@ -491,16 +504,12 @@ uint64_t scheduler_own_runtime_ns(void)
 
 uint64_t scheduler_idle_ns(void)
 {
-    uint64_t sum = 0;
-    uint64_t now = clock_now_ns();
+    uint64_t ticks = 0;
     for (uint32_t i = 0; i < cpu_count(); i++) {
-        struct processor *processor = &processors[i];
-        if (!processor->idle) continue;
-        spin_acquire(&processor->lock);
-        sum += atomic_load_explicit(&processor->idle->runtime_ns, memory_order_relaxed);
-        uint64_t since = processor->idle->running_since_ns;
-        if (processor->current == processor->idle && now > since) sum += now - since;
-        spin_release(&processor->lock);
+        uint64_t since = atomic_load_explicit(&processors[i].halted_since, memory_order_relaxed);
+        uint64_t now = cpu_ticks();
+        ticks += atomic_load_explicit(&processors[i].halted_ticks, memory_order_relaxed);
+        if (since != 0 && now > since) ticks += now - since;
     }
-    return sum;
+    return clock_ticks_to_ns(ticks);
 }

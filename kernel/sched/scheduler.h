@@ -50,6 +50,7 @@ const struct thread *scheduler_running(uint32_t cpu);
 /* For statistics. */
 /* What the calling thread has used of its processors so far. Task context. */
 uint64_t scheduler_own_runtime_ns(void);
+/* All processors together: the time they were halted. */
 uint64_t scheduler_idle_ns(void);
 uint32_t scheduler_thread_count(void);
 /*

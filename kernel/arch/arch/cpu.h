@@ -29,8 +29,9 @@ struct thread;
 /* Processors that run. Changes only during boot. */
 uint32_t cpu_count(void);
 
-/* Waits for an interrupt: enables interrupts and halts as one step, returns with them disabled. */
-void cpu_wait_for_interrupt(void);
+/* Waits for an interrupt: enables interrupts and halts as one step, returns with them disabled.
+ * Answers cpu_ticks() as of when the interrupt came, before it was handled. */
+uint64_t cpu_wait_for_interrupt(void);
 
 /* Asks processor `index` to look at its run queue soon (reschedule interrupt). Any context. */
 void cpu_kick(uint32_t index);

@@ -57,7 +57,7 @@ uint32_t cpu_count(void)
     return CPU_COUNT_MAX;
 }
 
-void cpu_wait_for_interrupt(void)
+uint64_t cpu_wait_for_interrupt(void)
 {
     panic("nothing interrupts a host processor");
 }

@@ -52,6 +52,7 @@ struct cpu_local {
     void *kernel_stack;  /* where system calls from user mode start */
     uint64_t user_stack; /* the system call entry's scratch */
 
+    uint64_t woken_ticks;           /* of the first interrupt since it was cleared */
     const struct trap_frame *frame; /* of the trap being handled, nullptr outside; for panics */
 
     /* Atomic: bit i is set when processor i asks this one to flush. See tlb.c. */

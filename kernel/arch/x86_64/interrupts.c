@@ -64,6 +64,8 @@ static void run_device(uint32_t vector)
 
 void interrupt_dispatch(uint32_t vector)
 {
+    struct cpu_local *local = cpu_local();
+    if (unlikely(local->woken_ticks == 0)) local->woken_ticks = cpu_ticks();
     switch (vector) {
     case VECTOR_TIMER:
         local_apic_acknowledge();

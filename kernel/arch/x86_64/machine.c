@@ -19,7 +19,11 @@ void machine_init_interrupts(const struct boot_info *boot)
     clock_source_init(machine, boot);
 }
 
-void cpu_wait_for_interrupt(void)
+uint64_t cpu_wait_for_interrupt(void)
 {
+    struct cpu_local *local = cpu_local();
+    local->woken_ticks = 0;
     __asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
+    /* An interrupt that is none of interrupt_dispatch()'s leaves it alone. */
+    return local->woken_ticks != 0 ? local->woken_ticks : cpu_ticks();
 }

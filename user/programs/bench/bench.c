@@ -4,6 +4,7 @@
  * Under `-icount shift=0` one nanosecond is one instruction. Each figure is the mean of many
  * rounds after some that are not counted.
  */
+#include "direct_bench.h"
 #include "message_bench.h"
 #include "peal/atomic.h"
 #include "peal/await.h"
@@ -54,6 +55,12 @@ static const char usage[] =
     "  revoke_1       take back one duplicate\n"
     "  revoke_10000   take back ten thousand at once\n"
     "  revoke_in_use  the same while 100 waits are under way through them\n"
+    "Without the time in which there is nothing to do, and only when named or when BENCH_NVME or\n"
+    "BENCH_VIRTIO name the disk, below /:\n"
+    "  nvme_4k        4 KiB of an NVMe disk, dev/nvme0n1\n"
+    "  nvme_4k_32     the same with 32 under way at a time, per read\n"
+    "  nvme_64k       64 KiB of it\n"
+    "  virtio_4k, virtio_4k_32, virtio_64k   the same of a virtio disk, dev/virtio0\n"
     "On two processors or more, and only when named:\n"
     "  poller_nop     one request that does nothing, taken by the ring's poller\n"
     "  poller_nop_32  the same with 32 under way all the time, per request\n"
@@ -380,6 +387,8 @@ struct bench {
     bool has_other_process; /* while this runs, another process does nothing but yield */
     bool has_server;        /* while this runs, another process serves `served_file` */
     bool has_poller;        /* the rounds run on a thread whose ring has one */
+    struct direct_bench
+        direct; /* of a device, if it is named; then rounds and divisor are its own */
 };
 
 static const struct bench benches[] = {
@@ -416,6 +425,12 @@ static const struct bench benches[] = {
      .measures_revocations = true},
     {TEXT("poller_nop"), poller_bench_alone, POLLER_BENCH_OPERATIONS, .divisor = 1,
      .has_poller = true},
+    {TEXT("nvme_4k"), .direct = {TEXT("BENCH_NVME"), TEXT("dev/nvme0n1"), 4096, 1, 500}},
+    {TEXT("nvme_4k_32"), .direct = {TEXT("BENCH_NVME"), TEXT("dev/nvme0n1"), 4096, 32, 50}},
+    {TEXT("nvme_64k"), .direct = {TEXT("BENCH_NVME"), TEXT("dev/nvme0n1"), 65536, 1, 500}},
+    {TEXT("virtio_4k"), .direct = {TEXT("BENCH_VIRTIO"), TEXT("dev/virtio0"), 4096, 1, 500}},
+    {TEXT("virtio_4k_32"), .direct = {TEXT("BENCH_VIRTIO"), TEXT("dev/virtio0"), 4096, 32, 50}},
+    {TEXT("virtio_64k"), .direct = {TEXT("BENCH_VIRTIO"), TEXT("dev/virtio0"), 65536, 1, 500}},
     {TEXT("poller_nop_32"), poller_bench_stream, 1, .divisor = POLLER_BENCH_OPERATIONS,
      .has_poller = true},
 };
@@ -533,6 +548,7 @@ static status run_with_poller(const struct bench *bench, uint64_t *out_ns)
 
 static status run(const struct bench *bench, uint64_t *out_ns)
 {
+    if (bench->direct.bytes > 0) return direct_bench_run(&bench->direct, out_ns);
     if (bench->has_poller) return run_with_poller(bench, out_ns);
     if (bench->has_echo) return run_with_echo(bench, out_ns);
     if (bench->has_server) return run_with_server(bench, out_ns);
@@ -547,12 +563,20 @@ static bool is_among(text name, text names)
     return false;
 }
 
+/* Measured without being named: where there is what it takes. */
+static bool is_usual(const struct bench *bench)
+{
+    text device;
+    if (bench->direct.bytes > 0) return peal_environment_get(bench->direct.variable, &device);
+    return !bench->has_poller;
+}
+
 static bool is_selected(const struct bench *bench, struct peal_arguments arguments)
 {
     text names = TEXT("");
     peal_environment_get(TEXT("BENCH_NAMES"), &names);
     if (arguments.count <= 1)
-        return names.length == 0 ? !bench->has_poller : is_among(bench->name, names);
+        return names.length == 0 ? is_usual(bench) : is_among(bench->name, names);
     for (uint32_t i = 1; i < arguments.count; i++)
         if (peal_text_equal(bench->name, peal_argument(arguments, i))) return true;
     return false;
