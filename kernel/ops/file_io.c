@@ -17,6 +17,7 @@ static op_outcome read_waiting(struct op *op)
 
 op_outcome op_read_file(struct op *op)
 {
+    if (unlikely(op->submission.op_flags & ABI_IO_DIRECT)) return op_read_file_direct(op);
     size_result read = vfs_read_cached(op_object(op), op->submission.offset_bytes, &op->pin);
     if (unlikely(read.status.code == STATUS_WOULD_BLOCK)) return op_defer(op, read_waiting);
     return op_result(read.status, read.value);
@@ -49,6 +50,7 @@ static op_outcome write_waiting(struct op *op)
 
 op_outcome op_write_file(struct op *op)
 {
+    if (unlikely(op->submission.op_flags & ABI_IO_DIRECT)) return op_write_file_direct(op);
     uint64_t offset = op->submission.offset_bytes;
     if (unlikely(is_append(op) && offset != ABI_OFFSET_CURRENT))
         return op_failed(FAIL(INVALID_ARGUMENT));
@@ -79,6 +81,7 @@ static op_outcome sync_waiting(struct op *op)
 
 op_outcome op_sync(struct op *op)
 {
+    if (object_kind(op_object(op)) == ABI_KIND_BLOCK_DEVICE) return op_sync_device(op);
     return op_defer(op, sync_waiting);
 }
 

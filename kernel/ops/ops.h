@@ -48,9 +48,12 @@ op_handler op_enumerate_directory;
 void stat_file(struct object *file, struct abi_stat *stat);
 void stat_directory(struct object *directory, struct abi_stat *stat);
 
-/* direct.c: block devices */
+/* direct.c: block devices, and files with ABI_IO_DIRECT */
 op_handler op_read_device;
 op_handler op_write_device;
+op_handler op_sync_device;
+op_handler op_read_file_direct;
+op_handler op_write_file_direct;
 void stat_device(struct object *device, struct abi_stat *stat);
 
 /* console.c */
