@@ -2,7 +2,8 @@
  * Input: a byte of choices, then the image of a disk with 512-byte sectors. With choice 1 the boot
  * sector is replaced by a good one of the image's size, so that what lies behind it is reached.
  *
- * Everything that can be reached is listed, opened by its name and located to the last byte.
+ * Everything that can be reached is listed, opened by its name and located to the last byte, and
+ * the volume is checked.
  * Whatever the image says: all ends, nothing is read outside it, all that is listed has a name that
  * a path can hold and that is found again, and no chain is longer than the volume.
  */
@@ -134,6 +135,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
             walk(&root, volume.root_cluster, 0);
             fat32_map_drop(&root);
         }
+        struct fat32_report report;
+        ASSERT(is_ok(fat32_check(&volume, false, &report)));
+        ASSERT((report.damage.length > 0) == (volume.read_only_reason.length > 0));
+        ASSERT(report.free_clusters + report.clusters_freed <= volume.cluster_count);
         fat32_close(&volume);
     }
     ASSERT(heap_count().objects_taken == before);

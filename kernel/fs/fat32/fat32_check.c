@@ -555,8 +555,7 @@ static status repair_all(struct check *check)
 static status check_init(struct check *check, struct fat32_volume *volume,
                          struct fat32_report *report)
 {
-    *report = (struct fat32_report){.was_dirty = report->was_dirty,
-                                    .journal_replayed = report->journal_replayed};
+    *report = (struct fat32_report){0};
     check->volume = volume;
     check->report = report;
     check->chunk = heap_take(TABLE_CHUNK_BYTES);

@@ -166,8 +166,8 @@ status fat32_recover(struct fat32_volume *volume, struct fat32_report *out_repor
  * blocks is dirty. Anything else is damage: the first that is found is told, nothing is changed,
  * and the volume is read-only from then on.
  *
- * Fills the report but for was_dirty and journal_replayed; without `repair` it counts what would be
- * done. Recursion-free; the depth and number of directories are bounded by memory only.
+ * Fills all of the report but was_dirty and journal_replayed; without `repair` it counts what would
+ * be done. Recursion-free; the depth and number of directories are bounded by memory only.
  *   IO_ERROR, TIMED_OUT, OUT_OF_MEMORY
  */
 status fat32_check(struct fat32_volume *volume, bool repair, struct fat32_report *out_report);

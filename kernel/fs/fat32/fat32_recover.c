@@ -53,19 +53,22 @@ static status root_check(struct fat32_volume *volume, struct fat32_report *repor
 
 static status recover(struct fat32_volume *volume, struct fat32_report *report)
 {
+    bool was_dirty, journal_replayed = false;
     uint32_t free_clusters = FAT32_FREE_UNKNOWN;
-    TRY(was_left_in_use(volume, &report->was_dirty));
-    if (report->was_dirty) {
-        TRY(fat32_journal_replay(volume, &report->journal_replayed));
+    TRY(was_left_in_use(volume, &was_dirty));
+    if (was_dirty) {
+        TRY(fat32_journal_replay(volume, &journal_replayed));
         TRY(fat32_check(volume, true, report));
         free_clusters = report->free_clusters;
     } else {
         TRY(root_check(volume, report));
     }
+    report->was_dirty = was_dirty;
+    report->journal_replayed = journal_replayed;
     if (report->damage.length > 0) return OK;
-    TRY(fat32_writing_begin(volume, free_clusters, report->was_dirty));
+    TRY(fat32_writing_begin(volume, free_clusters, was_dirty));
     report->free_clusters = fat32_free_clusters(volume);
-    return report->was_dirty ? fat32_mark_clean(volume) : OK;
+    return was_dirty ? fat32_mark_clean(volume) : OK;
 }
 
 status fat32_recover(struct fat32_volume *volume, struct fat32_report *out_report)
