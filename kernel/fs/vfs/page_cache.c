@@ -198,6 +198,29 @@ static bool is_at_end(struct page_transfer *transfer)
                atomic_load_explicit(&transfer->vnode->size_bytes, memory_order_relaxed);
 }
 
+/* The page's frame if that is all there is to it; 0: it is not there, or a trigger, or the last. */
+MUST_INLINE uint64_t plain_page_locked(struct page_cache *cache, uint64_t page)
+    REQUIRES(cache->lock)
+{
+    uint64_t size = atomic_load_explicit(&cache->vnode->size_bytes, memory_order_relaxed);
+    uint64_t *entry = entry_of_locked(cache, page);
+    if (unlikely(entry == nullptr || page >= size / PAGE_BYTES)) return 0;
+    if (unlikely(*entry == 0 || (*entry & ENTRY_TRIGGER) != 0)) return 0;
+    *entry |= ENTRY_USED;
+    return *entry & ~ENTRY_FLAGS;
+}
+
+bool page_cache_read_page(struct vnode *vnode, uint64_t page, physical_address to)
+{
+    struct page_cache *cache = page_cache_find(vnode);
+    if (unlikely(cache == nullptr)) return false;
+    spin_acquire(&cache->lock);
+    uint64_t frame = plain_page_locked(cache, page);
+    if (likely(frame != 0)) page_copy(direct_map(to), direct_map(physical_at(frame)));
+    spin_release(&cache->lock);
+    return frame != 0;
+}
+
 status page_cache_read(struct page_transfer *transfer)
 {
     struct page_cache *cache = page_cache_find(transfer->vnode);

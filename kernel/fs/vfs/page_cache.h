@@ -64,6 +64,9 @@ struct page_transfer {
  *   INTERRUPTED     the calling thread is to end
  */
 status page_cache_read(struct page_transfer *transfer);
+/* One whole page of the file, the usual case of the above, to a frame. False, and nothing: ask
+ * page_cache_read. */
+bool page_cache_read_page(struct vnode *vnode, uint64_t page, physical_address to);
 /*
  * Copies to kernel memory what lies inside one page.
  *   WOULD_BLOCK    the page is not in memory

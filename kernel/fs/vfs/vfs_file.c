@@ -53,9 +53,21 @@ MUST_INLINE size_result read_with(struct object *object, uint64_t offset, const 
     }
 }
 
-size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to)
+[[gnu::noinline]] static size_result read_at_once(struct object *file, uint64_t offset,
+                                                  const buffer_pin *to)
 {
     return read_with(file, offset, to, page_cache_read);
+}
+
+/* Mostly it is one page, at an offset, into one page. */
+size_result vfs_read_cached(struct object *file, uint64_t offset, const buffer_pin *to)
+{
+    physical_address frame;
+    bool is_page = to->length == PAGE_BYTES && (offset | to->offset) % PAGE_BYTES == 0;
+    if (likely(is_page && buffer_has_page(to->buffer, to->offset / PAGE_BYTES, &frame) &&
+               page_cache_read_page(vfs_vnode(file), offset / PAGE_BYTES, frame)))
+        return (size_result){.value = PAGE_BYTES};
+    return read_at_once(file, offset, to);
 }
 
 size_result vfs_read(struct object *file, uint64_t offset, const buffer_pin *to)
