@@ -130,18 +130,6 @@ static void image_make(uint8_t choices, const uint8_t *input, size_t size)
                                  .flush = flush_disk};
 }
 
-/* Opens and recovers; false when there is no volume that can be used. */
-static bool volume_begin(void)
-{
-    text reason;
-    struct fat32_report report;
-    if (!is_ok(fat32_open(&disk, &volume, &reason))) return false;
-    status recovered = fat32_recover(&volume, &report);
-    ASSERT(is_ok(recovered) || volume.read_only_reason.length > 0);
-    ASSERT((report.damage.length == 0) || volume.read_only_reason.length > 0);
-    return true;
-}
-
 /* ---- what can be read ---- */
 
 static uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, size_t length)
@@ -283,6 +271,22 @@ static void record_check(const struct record *record)
     fat32_map_drop(&map);
 }
 
+/* Opens the volume, the first time records what can be read before anything is repaired, and
+ * recovers it; false when there is no volume that can be used. */
+static bool volume_begin(bool is_first)
+{
+    text reason;
+    struct fat32_report report;
+    if (!is_ok(fat32_open(&disk, &volume, &reason))) return false;
+    record_count = is_first ? 0 : record_count;
+    directory_count = is_first ? 1 : directory_count;
+    if (is_first && volume.cluster_count <= CLUSTERS_MAX) all_record();
+    status recovered = fat32_recover(&volume, &report);
+    ASSERT(is_ok(recovered) || volume.read_only_reason.length > 0);
+    ASSERT((report.damage.length == 0) || volume.read_only_reason.length > 0);
+    return true;
+}
+
 /* ---- operations ---- */
 
 static void touch(const struct fat32_entry *entry)
@@ -420,7 +424,7 @@ static bool operate(const uint8_t *operation)
     case 6:
         ignore_status(operation[1] & 1 ? fat32_mark_clean(&volume) : fat32_checkpoint(&volume));
         fat32_close(&volume);
-        return volume_begin();
+        return volume_begin(false);
     case 7:
         failing_request = requests + 1 + operation[1];
         return true;
@@ -440,16 +444,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
                size - 2 - operations * OPERATION_BYTES);
     requests = 0;
     failing_request = UINT64_MAX;
-    bool is_open = volume_begin();
+    bool is_open = volume_begin(true);
     if (is_open && volume.cluster_count <= CLUSTERS_MAX) {
-        all_record();
         for (size_t i = 0; i < operations && is_open; i++)
             is_open = operate(script + i * OPERATION_BYTES);
         failing_request = UINT64_MAX;
         if (is_open) {
             ignore_status(fat32_checkpoint(&volume));
             fat32_close(&volume);
-            is_open = volume_begin();
+            is_open = volume_begin(false);
         }
         for (uint32_t i = 0; i < record_count && is_open && is_complete; i++) {
             if (records[i].is_alone && !records[i].was_touched) record_check(&records[i]);
