@@ -59,6 +59,20 @@ status block_read(struct block_device *device, uint64_t first_sector, uint32_t s
     return OK;
 }
 
+/* The images stay as mkfs.fat and mtools have made them. */
+status block_write(struct block_device *device, uint64_t first_sector, uint32_t sector_count,
+                   const void *memory)
+{
+    (void)device, (void)first_sector, (void)sector_count, (void)memory;
+    return FAIL(PERMISSION_DENIED);
+}
+
+status block_flush(struct block_device *device)
+{
+    (void)device;
+    return OK;
+}
+
 /* ---- the images, made once ---- */
 
 static char work[] = "/tmp/peal-fat-XXXXXX";

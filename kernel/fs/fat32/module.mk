@@ -1,5 +1,5 @@
 FAT32_SOURCES  := $(addprefix kernel/fs/fat32/fat32_, allocate.c block.c chain.c check.c cluster_set.c \
-                    directory.c edit.c journal.c mount.c name.c recover.c table.c volume.c write.c)
+                    directory.c edit.c file.c journal.c mount.c name.c names.c node.c recover.c table.c volume.c write.c)
 KERNEL_SOURCES += $(FAT32_SOURCES)
 HOST_SOURCES   += $(FAT32_SOURCES)
 HOST_TESTS     += kernel/fs/fat32/fat32_check_test.c kernel/fs/fat32/fat32_core_test.c \
