@@ -19,6 +19,7 @@ class Volume:
         boot = image[offset:offset + 512]
         self.sector_bytes, self.cluster_sectors, self.reserved, self.tables = struct.unpack_from("<HBHB", boot, 11)
         self.total_sectors, self.table_sectors, flags = struct.unpack_from("<IIH", boot, 32)
+        self.total_sectors = struct.unpack_from("<H", boot, 19)[0] or self.total_sectors  # mkfs.fat of small volumes
         self.root, self.info_sector = struct.unpack_from("<IH", boot, 44)
         assert boot[510:512] == b"\x55\xaa", "no boot sector"
         self.cluster_bytes = self.sector_bytes * self.cluster_sectors
