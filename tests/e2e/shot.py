@@ -3,8 +3,9 @@
 import argparse
 import os
 
-COMMANDS = ["ls /", "ls -l /disk0", "cat /disk0/README.TXT", "handles", "with stdout,stderr,root:read+close ls /disk0",
-            "ps", "crash data"]
+COMMANDS = ["ls -l /disk0", "mkdir /disk0/notes && cd /disk0/notes", "find /disk0/documents | sort > found", "wc < found",
+            "with stdin,stdout sort < found > sorted", "with stdin,stdout,stderr handles < found",
+            "with stdout,stderr,cwd:read+look_up+close rm found", "df", "cat /proc/version", "ls -l /dev", "crash data"]
 
 
 def main():

@@ -22,8 +22,7 @@ static const char usage[] =
     "treecopy [-v] SOURCE [DESTINATION]\n"
     "Copies all that is in the folder SOURCE to the folder DESTINATION, many files at once;\n"
     "with -v also reads every copy back and compares it.\n"
-    "Disks are mounted for reading; what can be written is a folder that a program serves:\n"
-    "`serve /boot/share treecopy docs copy`. Without a DESTINATION everything is only read.\n";
+    "Without a DESTINATION everything is only read.\n";
 
 #define FILES_AT_ONCE 64u
 #define CHUNK_BYTES   (16u << 10)
