@@ -16,6 +16,6 @@ int peal_usage_error(const char *message);
 
 /*
  * As peal_error_status for a path that was to be opened as a file: when it names a directory, that
- * is said instead of NOT_FOUND.
+ * is said instead of NOT_FOUND; and of INVALID_ARGUMENT what is wrong with the name.
  */
 void peal_error_path(text path, status why);

@@ -3,6 +3,7 @@
 #include "peal/file.h"
 #include "peal/heap.h"
 #include "peal/output.h"
+#include "peal/tree_edit.h"
 #include "peal/usage.h"
 
 static const char usage[] =
@@ -128,13 +129,39 @@ static status list_file(text path, bool is_long)
     return OK;
 }
 
+static int tell(text path, status listed)
+{
+    if (is_ok(listed)) return 0;
+    peal_error_status(path, listed);
+    return EXIT_CODE_FAILED;
+}
+
 static int list(text path, bool is_long)
 {
     status listed = list_folder(path, is_long);
     if (listed.code == STATUS_NOT_FOUND) listed = list_file(path, is_long);
-    if (is_ok(listed)) return 0;
-    peal_error_status(path, listed);
-    return EXIT_CODE_FAILED;
+    return tell(path, listed);
+}
+
+/* The files first, then each folder under its name. */
+static int list_several(struct peal_arguments arguments, uint32_t first, bool is_long)
+{
+    int code = 0;
+    bool has_shown = false;
+    for (uint32_t i = first; i < arguments.count; i++) {
+        text path = peal_argument(arguments, i);
+        if (peal_is_folder(path)) continue;
+        if (tell(path, list_file(path, is_long)) != 0) code = EXIT_CODE_FAILED;
+        has_shown = true;
+    }
+    for (uint32_t i = first; i < arguments.count; i++) {
+        text path = peal_argument(arguments, i);
+        if (!peal_is_folder(path)) continue;
+        peal_print("%s%.*s:\n", has_shown ? "\n" : "", TEXT_ARGUMENTS(path));
+        if (tell(path, list_folder(path, is_long)) != 0) code = EXIT_CODE_FAILED;
+        has_shown = true;
+    }
+    return code;
 }
 
 int peal_main(struct peal_arguments arguments)
@@ -146,12 +173,6 @@ int peal_main(struct peal_arguments arguments)
     if (option.length > 1 && option.bytes[0] == '-')
         return peal_usage_error("there is no such option");
     if (arguments.count <= first) return list(TEXT("."), is_long);
-    int code = 0;
-    for (uint32_t i = first; i < arguments.count; i++) {
-        text path = peal_argument(arguments, i);
-        if (arguments.count > first + 1)
-            peal_print("%s%.*s:\n", i > first ? "\n" : "", TEXT_ARGUMENTS(path));
-        if (list(path, is_long) != 0) code = EXIT_CODE_FAILED;
-    }
-    return code;
+    if (arguments.count == first + 1) return list(peal_argument(arguments, first), is_long);
+    return list_several(arguments, first, is_long);
 }

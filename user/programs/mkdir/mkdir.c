@@ -42,7 +42,7 @@ int peal_main(struct peal_arguments arguments)
         text path = peal_argument(arguments, i);
         status made = makes_parents ? make_all(path) : make_one(path);
         if (is_ok(made)) continue;
-        peal_error_status(path, made);
+        peal_error_path(path, made);
         code = EXIT_CODE_FAILED;
     }
     return code;

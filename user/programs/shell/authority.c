@@ -73,6 +73,7 @@ static const struct command_info commands[] = {
      .summary = TEXT("bring everything written to the disk"),
      .may_write = true},
     {.name = TEXT("tail"), .summary = TEXT("print the last lines of files")},
+    {.name = TEXT("tee"), .summary = TEXT("copy a pipe into a file, too"), .may_write = true},
     {.name = TEXT("testrunner"),
      .summary = TEXT("run the tests in /boot/test"),
      .system_rights = ABI_RIGHTS_ALL,
@@ -98,6 +99,7 @@ static const struct command_info commands[] = {
      .summary = TEXT("how a handle came to be, and lost rights"),
      .system_rights = RIGHTS_OBSERVE},
     {.name = TEXT("write"), .summary = TEXT("write words into a file"), .may_write = true},
+    {.name = TEXT("yes"), .summary = TEXT("print a line again and again")},
 };
 
 const struct command_info *command_find(text name)

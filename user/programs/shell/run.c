@@ -9,6 +9,7 @@
 #include "authority.h"
 #include "jobs.h"
 #include "peal/output.h"
+#include "peal/usage.h"
 
 #define SHELL_PATH         TEXT("/boot/bin/shell")
 #define STREAMS_HELD_MAX   8u
@@ -60,7 +61,7 @@ static void tell_not_opened(text file, status why)
                    TEXT_ARGUMENTS(file));
         break;
     default:
-        peal_error_status(file, why);
+        peal_error_path(file, why);
         break;
     }
 }

@@ -32,7 +32,7 @@ int peal_main(struct peal_arguments arguments)
         text path = peal_argument(arguments, i);
         status touched = touch(path, makes);
         if (is_ok(touched) || (touched.code == STATUS_NOT_FOUND && !makes)) continue;
-        peal_error_status(path, touched);
+        peal_error_path(path, touched);
         code = EXIT_CODE_FAILED;
     }
     return code;

@@ -11,7 +11,7 @@ struct counts {
     uint64_t lines, words, bytes;
 };
 
-static bool shows_lines, shows_words, shows_bytes;
+static bool shows_lines, shows_words, shows_bytes, shows_names;
 static struct counts total;
 static uint32_t input_count;
 
@@ -57,7 +57,7 @@ static status count_input(void *context, stream_ref from, text name)
     total.words += counts.words;
     total.bytes += counts.bytes;
     input_count++;
-    print_counts(&counts, name);
+    print_counts(&counts, shows_names ? name : TEXT(""));
     return OK;
 }
 
@@ -74,6 +74,7 @@ int peal_main(struct peal_arguments arguments)
     if (options.is_wrong) return EXIT_CODE_USAGE;
     if (!shows_lines && !shows_words && !shows_bytes)
         shows_lines = shows_words = shows_bytes = true;
+    shows_names = options.next < arguments.count;
     int code = peal_for_each_input(arguments, options.next, count_input, nullptr);
     if (input_count > 1) print_counts(&total, TEXT("total"));
     return code;
