@@ -366,7 +366,8 @@ static void help_all(void)
         peal_print("  %-10.*s %.*s\n", TEXT_ARGUMENTS(command_at(i)->name),
                    TEXT_ARGUMENTS(command_at(i)->summary));
     peal_print("\nFiles: / holds one directory for each volume: /boot, /disk0, /disk1, ...;\n"
-               "       /esp is what the machine boots from.\n"
+               "       /esp is what the machine boots from. /dev has the disks themselves, /proc\n"
+               "       what the kernel knows.\n"
                "Words: 'as it is', \"with $variables\", *.txt, # comment; a | b, a > FILE, a &, "
                "one ; two,\n"
                "       if, for, scripts: `help language`.\n"
