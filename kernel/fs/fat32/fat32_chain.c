@@ -313,6 +313,7 @@ status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint3
     if (cluster_count > 0) {
         TRY(run_at(volume, map, cluster_count - 1, &last));
         TRY(fat32_next_cluster(volume, last.cluster, &first));
+        if (!fat32_is_cluster(volume, first)) return FAIL(IO_ERROR);
         TRY(end_chain(volume, last.cluster, first));
     }
     uint32_t count = map->cluster_count - cluster_count;
