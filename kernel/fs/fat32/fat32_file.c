@@ -71,12 +71,18 @@ static void room_set(struct node *node, uint32_t has, uint32_t used)
 
 status fat32_reserve(struct vnode *vnode, uint64_t size_bytes, bool may_wait)
 {
-    (void)may_wait; /* it never takes long */
     struct mount *mount = mount_of(vnode);
     struct node *node = node_of(vnode);
     if (size_bytes > FILE_BYTES_MAX) return FAIL(OUT_OF_RANGE);
     if (vnode->attributes & ABI_ATTRIBUTE_READ_ONLY) return FAIL(PERMISSION_DENIED);
     if (mount_is_read_only(mount)) return FAIL(PERMISSION_DENIED);
+    status promised = room_promise(mount, node, clusters_for(mount, size_bytes));
+    if (likely(promised.code != STATUS_NO_SPACE)) return promised;
+    if (!may_wait) return FAIL(WOULD_BLOCK);
+    /* What removed files have is room, too, once it has been given up. */
+    mount_acquire(mount);
+    nodes_bury(mount);
+    mount_release(mount);
     return room_promise(mount, node, clusters_for(mount, size_bytes));
 }
 

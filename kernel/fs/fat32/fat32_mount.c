@@ -46,12 +46,8 @@ static struct mount *mount_of_work(struct work *work)
     return container_of(work, struct mount, work);
 }
 
-static void run_work(struct work *work)
+static void save_changes(struct mount *mount)
 {
-    struct mount *mount = mount_of_work(work);
-    spin_acquire(&mount->nodes_lock);
-    mount->is_work_due = false; /* first: what is changed from here on wants another run */
-    spin_release(&mount->nodes_lock);
     mount_acquire(mount);
     nodes_bury(mount);
     status saved = mount_is_read_only(mount) ? OK : fat32_checkpoint(&mount->core);
@@ -60,6 +56,19 @@ static void run_work(struct work *work)
     log_line("fat32", "%s: changes could not be written: status %u", mount->device->name,
              saved.code);
     mount_wake(mount, false);
+}
+
+static void run_work(struct work *work)
+{
+    struct mount *mount = mount_of_work(work);
+    spin_acquire(&mount->nodes_lock);
+    mount->is_work_due = false; /* first: what is changed from here on wants another run */
+    mount->works_running++;
+    spin_release(&mount->nodes_lock);
+    save_changes(mount);
+    spin_acquire(&mount->nodes_lock);
+    mount->works_running--; /* the mount may be gone when the lock is free */
+    spin_release(&mount->nodes_lock);
 }
 
 static void timer_fired(struct timer *timer)
@@ -72,7 +81,8 @@ void mount_wake(struct mount *mount, bool at_once)
 {
     spin_acquire(&mount->nodes_lock);
     bool was_due = mount->is_work_due || mount->is_ending;
-    mount->is_work_due = true;
+    if (!was_due) mount->is_timer_set = !at_once;
+    if (!mount->is_ending) mount->is_work_due = true;
     if (!was_due && !at_once) timer_arm(&mount->timer, deadline_in_ms(CHECKPOINT_PERIOD_MS));
     spin_release(&mount->nodes_lock);
     if (!was_due && at_once) work_submit(work_queue_shared(), &mount->work, run_work);
@@ -181,20 +191,28 @@ vnode_result fat32_mount(struct block_device *device, text *out_reason)
     return root;
 }
 
+static bool is_working(struct mount *mount)
+{
+    spin_acquire(&mount->nodes_lock);
+    bool is_working = mount->is_work_due || mount->works_running > 0;
+    spin_release(&mount->nodes_lock);
+    return is_working;
+}
+
 /* No more work is begun, and none is under way. */
 static void end_work(struct mount *mount)
 {
     spin_acquire(&mount->nodes_lock);
-    bool is_due = mount->is_work_due;
     mount->is_ending = true;
+    bool is_timer_set = mount->is_work_due && mount->is_timer_set;
     spin_release(&mount->nodes_lock);
-    if (is_due && timer_cancel(&mount->timer)) is_due = false;
-    while (is_due) {
-        scheduler_yield();
+    if (is_timer_set && timer_cancel(&mount->timer)) {
         spin_acquire(&mount->nodes_lock);
-        is_due = mount->is_work_due;
+        mount->is_work_due = false;
         spin_release(&mount->nodes_lock);
     }
+    while (is_working(mount))
+        scheduler_yield();
     timer_wait_idle(&mount->timer);
 }
 

@@ -36,6 +36,8 @@ struct mount {
     struct list doomed GUARDED_BY(nodes_lock); /* nodes whose chains are to be given up */
     /* A worker, or the timer that will start it, is on its way. */
     bool is_work_due GUARDED_BY(nodes_lock);
+    bool is_timer_set GUARDED_BY(nodes_lock); /* and it is the timer */
+    uint32_t works_running GUARDED_BY(nodes_lock);
     bool is_ending GUARDED_BY(nodes_lock); /* no more work is begun */
     struct timer timer;
     struct work work;

@@ -18,6 +18,7 @@ static status create_locked(struct mount *mount, struct node *directory, text na
     struct fat32_entry entry;
     TRY(node_enter_directory(mount, directory));
     mount_wake(mount, false);
+    nodes_bury(mount); /* there may be no other room */
     TRY(fat32_entry_create(&mount->core, &directory->map, directory->first_cluster,
                            &(struct fat32_new_entry){.name = name,
                                                      .is_directory = kind == ABI_KIND_DIRECTORY,
@@ -156,6 +157,7 @@ static status move_run(struct mount *mount, struct move *move) REQUIRES(mount->l
 {
     struct fat32_entry moved;
     mount_wake(mount, false);
+    nodes_bury(mount); /* there may be no other room */
     TRY(fat32_entry_rename(&mount->core, &move->from->map, &move->entry, &move->to->map,
                            move->to->first_cluster, move->new_name,
                            move->has_target ? &move->target : nullptr, &moved));

@@ -14,6 +14,7 @@
 #include "mm/direct_map.h"
 #include "mm/frame_pool.h"
 #include "sched/scheduler.h"
+#include "time/clock.h"
 
 /* ---- putting ---- */
 
@@ -245,6 +246,7 @@ static status cut_locked(struct page_cache *cache, uint64_t size_bytes)
     page_cache_drop(cache, size_bytes / PAGE_BYTES + (size_bytes % PAGE_BYTES != 0), UINT64_MAX,
                     true);
     cache->stored_bytes = min_of(cache->stored_bytes, size_bytes);
+    atomic_store_explicit(&vnode->modified_ns, clock_real_ns(), memory_order_relaxed);
     status outcome = vnode->operations->truncate(vnode, size_bytes);
     spin_acquire(&cache->lock);
     cache->is_cut_due = !is_ok(outcome);
