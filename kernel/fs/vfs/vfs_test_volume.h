@@ -131,7 +131,7 @@ static uint8_t volume_byte_at(uint64_t offset)
 }
 
 /* A file of so many bytes, of which none is in memory. */
-static void volume_make(uint64_t bytes)
+[[maybe_unused]] static void volume_make(uint64_t bytes)
 {
     static uint64_t identities = 1;
     memset(&volume, 0, sizeof(volume));
@@ -147,7 +147,7 @@ static void volume_make(uint64_t bytes)
     volume.write_failure = FAIL(IO_ERROR);
 }
 
-static struct object *volume_open(void)
+[[maybe_unused]] static struct object *volume_open(void)
 {
     object_result opened = vfs_open_vnode(&volume.vnode);
     CHECK_STATUS(OK, opened.status);
@@ -155,7 +155,7 @@ static struct object *volume_open(void)
 }
 
 /* Nothing of it is left in memory. */
-static void volume_drop(void)
+[[maybe_unused]] static void volume_drop(void)
 {
     if (page_cache_is_dirty(&volume.vnode)) CHECK_STATUS(OK, page_cache_write(&volume.vnode));
     vnode_put(&volume.vnode);
