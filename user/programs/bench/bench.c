@@ -5,6 +5,7 @@
  * rounds after some that are not counted.
  */
 #include "direct_bench.h"
+#include "file_bench.h"
 #include "message_bench.h"
 #include "peal/atomic.h"
 #include "peal/await.h"
@@ -61,6 +62,18 @@ static const char usage[] =
     "  nvme_4k_32     the same with 32 under way at a time, per read\n"
     "  nvme_64k       64 KiB of it\n"
     "  virtio_4k, virtio_4k_32, virtio_64k   the same of a virtio disk, dev/virtio0\n"
+    "The same, of files in the folder BENCH_FOLDER (/disk0), and only when that or they are "
+    "named:\n"
+    "  open_stat_close    by a path whose names are cached\n"
+    "  create_write_sync  a new file of 4 KiB, and SYNC\n"
+    "  create_delete      an empty file\n"
+    "  rename             in one directory\n"
+    "  enumerate          a directory of 256 files, per entry\n"
+    "In time, with the waiting, and only when named:\n"
+    "  write_64m          a new file of 64 MiB in pieces of 64 KiB, and SYNC\n"
+    "  read_64m           the file BENCH_FOLDER/cold0, the next time cold1, ... of 64 MiB, first "
+    "time\n"
+    "  read_64m_direct    the file BENCH_FOLDER/direct of 64 MiB, past the cache\n"
     "On two processors or more, and only when named:\n"
     "  poller_nop     one request that does nothing, taken by the ring's poller\n"
     "  poller_nop_32  the same with 32 under way all the time, per request\n"
@@ -387,6 +400,7 @@ struct bench {
     bool has_other_process; /* while this runs, another process does nothing but yield */
     bool has_server;        /* while this runs, another process serves `served_file` */
     bool has_poller;        /* the rounds run on a thread whose ring has one */
+    status (*measure)(uint64_t *out_ns); /* measures by itself, of files; nothing else counts */
     struct direct_bench
         direct; /* of a device, if it is named; then rounds and divisor are its own */
 };
@@ -431,6 +445,14 @@ static const struct bench benches[] = {
     {TEXT("virtio_4k"), .direct = {TEXT("BENCH_VIRTIO"), TEXT("dev/virtio0"), 4096, 1, 500}},
     {TEXT("virtio_4k_32"), .direct = {TEXT("BENCH_VIRTIO"), TEXT("dev/virtio0"), 4096, 32, 50}},
     {TEXT("virtio_64k"), .direct = {TEXT("BENCH_VIRTIO"), TEXT("dev/virtio0"), 65536, 1, 500}},
+    {TEXT("open_stat_close"), .measure = file_bench_open_stat_close},
+    {TEXT("create_write_sync"), .measure = file_bench_create_write_sync},
+    {TEXT("create_delete"), .measure = file_bench_create_delete},
+    {TEXT("rename"), .measure = file_bench_rename},
+    {TEXT("enumerate"), .measure = file_bench_enumerate},
+    {TEXT("write_64m"), .measure = file_bench_write_64m},
+    {TEXT("read_64m"), .measure = file_bench_read_64m},
+    {TEXT("read_64m_direct"), .measure = file_bench_read_64m_direct},
     {TEXT("poller_nop_32"), poller_bench_stream, 1, .divisor = POLLER_BENCH_OPERATIONS,
      .has_poller = true},
 };
@@ -548,6 +570,7 @@ static status run_with_poller(const struct bench *bench, uint64_t *out_ns)
 
 static status run(const struct bench *bench, uint64_t *out_ns)
 {
+    if (bench->measure != nullptr) return bench->measure(out_ns);
     if (bench->direct.bytes > 0) return direct_bench_run(&bench->direct, out_ns);
     if (bench->has_poller) return run_with_poller(bench, out_ns);
     if (bench->has_echo) return run_with_echo(bench, out_ns);
@@ -566,8 +589,9 @@ static bool is_among(text name, text names)
 /* Measured without being named: where there is what it takes. */
 static bool is_usual(const struct bench *bench)
 {
-    text device;
-    if (bench->direct.bytes > 0) return peal_environment_get(bench->direct.variable, &device);
+    text where;
+    if (bench->direct.bytes > 0) return peal_environment_get(bench->direct.variable, &where);
+    if (bench->measure != nullptr) return peal_environment_get(TEXT("BENCH_FOLDER"), &where);
     return !bench->has_poller;
 }
 

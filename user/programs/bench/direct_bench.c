@@ -1,6 +1,6 @@
 #include "direct_bench.h"
+#include "busy_time.h"
 #include "peal/block_device.h"
-#include "peal/clock.h"
 #include "peal/memory.h"
 #include "peal/program.h"
 #include "peal/ring.h"
@@ -9,14 +9,6 @@
 #define DEPTH_MAX 32u
 
 static alignas(ABI_PAGE_BYTES) uint8_t memory[DEPTH_MAX * BYTES_MAX];
-
-/* Time so far in which this machine's one processor did something. */
-static size_result busy_ns(void)
-{
-    struct abi_stat stat;
-    TRY_AS(size_result, system_stat(peal_granted_system(TEXT("system")), &stat));
-    return (size_result){.value = peal_clock_now_ns() - stat.system.idle_ns};
-}
 
 /* `depth` reads at once, each at a place of its own, and waits for all. */
 static status read_once(block_device_ref device, const struct direct_bench *what, uint32_t round)
@@ -66,10 +58,10 @@ status direct_bench_run(const struct direct_bench *what, uint64_t *out_ns)
     OWNED(block_device_handle) device = TAKE(opened.value);
     /* Not counted: pages come into being. */
     TRY(read_rounds(block_device_borrow(&device), what, what->rounds / 10 + 1));
-    size_result before = busy_ns();
+    size_result before = busy_time_ns();
     TRY(before.status);
     TRY(read_rounds(block_device_borrow(&device), what, what->rounds));
-    size_result after = busy_ns();
+    size_result after = busy_time_ns();
     TRY(after.status);
     *out_ns = (after.value - before.value) / ((uint64_t)what->rounds * what->depth);
     return OK;
