@@ -13,8 +13,7 @@
 
 static const char usage[] =
     "diskbench [options] path\n"
-    "Measures reading and writing. In a directory it makes a file, diskbench.tmp, and removes it "
-    "in\n"
+    "Measures reading and writing. In a directory it makes a file, diskbench.tmp, that is gone in\n"
     "the end. A file or a block device (/dev/...) is read only, unless -w is given.\n"
     "  -b BYTES  how much of it: 4m, 1g (16m)\n"
     "  -n COUNT  random transfers in each test (1000)\n"
@@ -104,10 +103,10 @@ static void run_tests(struct bench *bench, bool is_direct)
         if (bench->may_write || !tests[i].is_write) run_test(bench, &tests[i], is_direct);
 }
 
-static int run_bench(struct bench *bench)
+static int run_bench(struct bench *bench, text path)
 {
     if (bench->size_bytes < SEQUENTIAL_BYTES) {
-        peal_error("it is too small: 64 KiB are needed");
+        peal_error("%.*s: too small: 64 KiB are needed", TEXT_ARGUMENTS(path));
         return EXIT_CODE_FAILED;
     }
     peal_print("%-22s %-6s %5s %10s %9s %10s %10s\n", "TEST", "MODE", "DEPTH", "MB/S", "PER S",
@@ -124,29 +123,41 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* What there is, as long as it is. */
-static int bench_existing(struct bench *bench, text path)
+/* An open one; it stays open. */
+static int bench_open(struct bench *bench, text path)
 {
-    uint64_t rights = RIGHTS_READ | (bench->may_write ? ABI_RIGHT_WRITE : 0);
     struct abi_stat stat;
-    status opened =
-        status_of_raw(peal_raw_path_open(path, rights, ABI_OPEN_MUST_EXIST, &bench->target));
-    if (is_ok(opened)) opened = peal_raw_stat(bench->target, &stat);
-    if (!is_ok(opened)) {
-        peal_error_status(path, opened);
+    status told = peal_raw_stat(bench->target, &stat);
+    if (!is_ok(told)) {
+        peal_error_status(path, told);
         return EXIT_CODE_FAILED;
     }
     uint64_t there = stat.size_bytes;
     if (stat.kind == ABI_KIND_BLOCK_DEVICE) {
-        bench->has_cached = false; /* there is no cache in front of it */
+        if (!bench->has_direct) return peal_usage_error("a device has no cache, so not with -c");
+        bench->has_cached = false;
         there = stat.block.sector_count * stat.block.sector_bytes;
     }
     bench->size_bytes = smaller(bench->size_bytes, there);
-    int code = run_bench(bench);
+    return run_bench(bench, path);
+}
+
+/* What there is, as long as it is. */
+static int bench_existing(struct bench *bench, text path)
+{
+    uint64_t rights = RIGHTS_READ | (bench->may_write ? ABI_RIGHT_WRITE : 0);
+    status opened =
+        status_of_raw(peal_raw_path_open(path, rights, ABI_OPEN_MUST_EXIST, &bench->target));
+    if (!is_ok(opened)) {
+        peal_error_status(path, opened);
+        return EXIT_CODE_FAILED;
+    }
+    int code = bench_open(bench, path);
     peal_raw_close(bench->target);
     return code;
 }
 
+/* A file that loses its name at once, so that it is gone however this ends. */
 static int bench_folder(struct bench *bench, directory_ref folder)
 {
     file_result made = peal_file_create(folder, TEMPORARY_NAME, RIGHTS_WRITE);
@@ -154,19 +165,13 @@ static int bench_folder(struct bench *bench, directory_ref folder)
         peal_error_status(TEMPORARY_NAME, made.status);
         return EXIT_CODE_FAILED;
     }
-    file_handle file = TAKE(made.value);
+    OWNED(file_handle) file = TAKE(made.value);
     bench->target = file.raw;
     bench->may_write = true;
-    status sized = peal_file_truncate(file_borrow(&file), bench->size_bytes);
-    int code = EXIT_CODE_FAILED;
-    if (is_ok(sized))
-        code = run_bench(bench);
-    else
-        peal_error_status(TEMPORARY_NAME, sized);
-    file_handle_drop(&file);
-    status removed = peal_delete(folder, TEMPORARY_NAME, 0);
-    if (is_ok(removed)) return code;
-    peal_error_status(TEMPORARY_NAME, removed);
+    status prepared = peal_delete(folder, TEMPORARY_NAME, ABI_DELETE_MUST_BE_FILE);
+    if (is_ok(prepared)) prepared = peal_file_truncate(file_borrow(&file), bench->size_bytes);
+    if (is_ok(prepared)) return run_bench(bench, TEMPORARY_NAME);
+    peal_error_status(TEMPORARY_NAME, prepared);
     return EXIT_CODE_FAILED;
 }
 
@@ -176,7 +181,7 @@ static const char *take_option(struct bench *bench, char letter, text value)
     case 'b':
         if (peal_text_to_bytes(value, &bench->size_bytes) && bench->size_bytes <= SIZE_BYTES_MAX)
             return nullptr;
-        return "how much is a size of up to 4g";
+        return "how much of it is a size such as 4m, at most 4g";
     case 'n':
         if (peal_text_to_number(value, &bench->random_count) && bench->random_count > 0 &&
             bench->random_count <= TRANSFERS_MAX)

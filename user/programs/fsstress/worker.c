@@ -137,24 +137,39 @@ static void count(_Atomic uint64_t *counter, uint64_t by)
     atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
 
-/* The first one is told. */
-static void fault(struct life *life, text subject, const char *what, uint64_t number)
+/* The first one is told, and ends it all. */
+static void fault_words(struct life *life, text subject, const char *what, text detail)
 {
     count(&life->plan->faults, 1);
     if (life->has_failed) return;
     life->has_failed = true;
     struct writer message = WRITER(life->worker->message);
-    writer_format(&message, "%.*s: ", TEXT_ARGUMENTS(subject));
-    writer_format(&message, "%s %lu", what, number);
+    writer_format(&message, "%.*s: %s %.*s", TEXT_ARGUMENTS(subject), what, TEXT_ARGUMENTS(detail));
     life->worker->message_bytes = (uint32_t)message.length;
     atomic_store_explicit(&life->plan->is_stopped, true, memory_order_relaxed);
+}
+
+static void fault(struct life *life, text subject, const char *what, uint64_t number)
+{
+    char bytes[24];
+    struct writer detail = WRITER(bytes);
+    writer_format(&detail, "%lu", number);
+    fault_words(life, subject, what, writer_text(&detail));
 }
 
 static bool expect(struct life *life, status expected, status actual, text subject,
                    const char *what)
 {
     if (expected.code == actual.code) return true;
-    fault(life, subject, what, actual.code);
+    fault_words(life, subject, what, peal_status_name(actual));
+    return false;
+}
+
+/* OK is expected; true for that. There being no room is counted, and no fault. */
+static bool had_room(struct life *life, status outcome, text subject, const char *what)
+{
+    if (outcome.code != STATUS_NO_SPACE) return expect(life, OK, outcome, subject, what);
+    count(&life->plan->refused, 1);
     return false;
 }
 
@@ -207,11 +222,9 @@ static bool open_file(struct life *life, struct stress_file *file)
     uint32_t flags = ABI_OPEN_MUST_BE_FILE | (file->exists ? ABI_OPEN_MUST_EXIST : 0);
     status opened = status_of_raw(
         peal_raw_open(life->plan->folder, name, RIGHTS_WRITE, flags, &file->open.raw));
-    if (!file->exists && opened.code == STATUS_NO_SPACE) {
-        count(&life->plan->refused, 1);
+    if (file->exists ? !expect(life, OK, opened, name, "does not open:")
+                     : !had_room(life, opened, name, "is not made:"))
         return false;
-    }
-    if (!expect(life, OK, opened, name, "does not open: status")) return false;
     if (!file->exists) file->size_bytes = 0;
     file->exists = true;
     return true;
@@ -226,7 +239,7 @@ static bool remove_file(struct life *life, struct stress_file *file)
     text name = file_path(life, &path, file);
     status removed = peal_delete(life->plan->folder, name, ABI_DELETE_MUST_BE_FILE);
     file->exists = false;
-    return expect(life, OK, removed, name, "is not removed: status");
+    return expect(life, OK, removed, name, "is not removed:");
 }
 
 /* There was no room: what of it was written is not known, so that the file goes. */
@@ -273,7 +286,7 @@ static void verify_part(struct life *life, struct stress_file *file, uint64_t of
     uint64_t expected = length < rest ? length : rest;
     size_result read =
         peal_file_read_at(file_borrow(&file->open), (span){life->piece, length}, offset);
-    if (!expect(life, OK, read.status, file_path(life, &path, file), "is not read: status")) return;
+    if (!expect(life, OK, read.status, file_path(life, &path, file), "is not read:")) return;
     if (read.value == expected)
         compare(life, file, offset, expected);
     else
@@ -320,7 +333,7 @@ static void write_piece(struct life *life, struct stress_file *file, uint64_t of
     view from = {life->piece, length};
     size_result written =
         appends ? peal_file_append(open, from) : peal_file_write_at(open, from, offset);
-    if (!has_gone_well(life, file, written.status, "is not written: status")) return;
+    if (!has_gone_well(life, file, written.status, "is not written:")) return;
     if (written.value > length) {
         struct path path;
         fault(life, file_path(life, &path, file),
@@ -355,7 +368,7 @@ static void do_truncate(struct life *life, struct stress_file *file)
     uint64_t size = one_in(life, 3) ? random_length(life, life->plan->file_bytes_max)
                                     : random_below(life, file->size_bytes + 1);
     status cut = peal_file_truncate(file_borrow(&file->open), size);
-    if (!has_gone_well(life, file, cut, "is not cut: status")) return;
+    if (!has_gone_well(life, file, cut, "is not cut:")) return;
     if (size > file->size_bytes) memset(file->bytes + file->size_bytes, 0, size - file->size_bytes);
     file->size_bytes = size;
 }
@@ -364,7 +377,7 @@ static void do_sync(struct life *life, struct stress_file *file)
 {
     if (!file->exists || !open_file(life, file)) return;
     status synced = peal_file_sync(file_borrow(&file->open));
-    if (!has_gone_well(life, file, synced, "is not synced: status")) return;
+    if (!has_gone_well(life, file, synced, "is not synced:")) return;
     count(&life->plan->syncs, 1);
     log_sync(life, file);
 }
@@ -396,14 +409,17 @@ static void do_remove(struct life *life, struct stress_file *file)
     close_file(file);
 }
 
-static void rename_to(struct life *life, struct stress_file *file, text new_name)
+/* False: for want of room it is where it was; or a fault. */
+static bool rename_to(struct life *life, struct stress_file *file, text new_name)
 {
     struct path path;
     text name = file_path(life, &path, file);
     if (file->is_settled) log_words(life->plan, "moves", name, new_name);
     status moved =
         peal_rename(life->plan->folder, name, (directory_ref){ABI_HANDLE_NONE}, new_name, 0);
-    expect(life, OK, moved, name, "is not moved: status");
+    if (had_room(life, moved, name, "is not moved:")) return true;
+    if (file->is_settled) log_words(life->plan, "moves", new_name, name);
+    return false;
 }
 
 /* To another of its names, mostly in another folder. */
@@ -412,8 +428,8 @@ static void do_move(struct life *life, struct stress_file *file)
     struct path new_path;
     if (!file->exists) return;
     uint32_t place = (file->place + 1 + (uint32_t)random_below(life, PLACES - 1)) % PLACES;
-    rename_to(life, file, place_path(life, &new_path, index_of(life, file), place));
-    file->place = place;
+    if (rename_to(life, file, place_path(life, &new_path, index_of(life, file), place)))
+        file->place = place;
 }
 
 /* Over another file, which is gone then. */
@@ -424,8 +440,8 @@ static void do_replace(struct life *life, struct stress_file *file)
     if (!file->exists || !victim->exists || victim == file) return;
     log_change(life, victim);
     log_change(life, file);
+    if (!rename_to(life, file, file_path(life, &new_path, victim))) return;
     close_file(victim);
-    rename_to(life, file, file_path(life, &new_path, victim));
     uint8_t *bytes = victim->bytes;
     victim->bytes = file->bytes;
     victim->size_bytes = file->size_bytes;
@@ -449,21 +465,31 @@ static uint32_t files_in_folder(const struct life *life, uint32_t folder)
     return found;
 }
 
-/* Removing it is refused as long as something is in it. */
-static void do_remove_folder(struct life *life, struct stress_file *file)
+/* False: not, for want of room; or a fault. */
+static bool make_folder(struct life *life, text name)
 {
-    struct path path;
+    directory_result made = peal_directory_create(life->plan->folder, name, RIGHTS_FOLDER);
+    directory_handle_drop(&made.value);
+    return had_room(life, made.status, name, "is not made:");
+}
+
+/* A new one takes its place. Removing it is refused as long as something is in it. */
+static void do_replace_folder(struct life *life, struct stress_file *file)
+{
+    struct path path, new_path;
     (void)file;
     uint32_t folder = 1 + (uint32_t)random_below(life, FOLDERS);
     text name = folder_path(life, &path, folder);
+    text new_name = folder_path(life, &new_path, FOLDERS + 1);
     bool is_empty = files_in_folder(life, folder) == 0;
+    if (is_empty && !make_folder(life, new_name)) return;
     status removed = peal_delete(life->plan->folder, name, ABI_DELETE_MUST_BE_FOLDER);
-    if (!expect(life, is_empty ? OK : FAIL(NOT_EMPTY), removed, name, "is removed: status") ||
-        !is_empty)
-        return;
-    directory_result made = peal_directory_create(life->plan->folder, name, RIGHTS_FOLDER);
-    expect(life, OK, made.status, name, "is not made again: status");
-    directory_handle_drop(&made.value);
+    bool is_expected =
+        expect(life, is_empty ? OK : FAIL(NOT_EMPTY), removed, name, "was to be removed:");
+    if (!is_expected || !is_empty) return;
+    status moved =
+        peal_rename(life->plan->folder, new_name, (directory_ref){ABI_HANDLE_NONE}, name, 0);
+    expect(life, OK, moved, new_name, "is not moved:");
 }
 
 /* The file of this name in a folder, or nullptr. */
@@ -487,7 +513,7 @@ static void do_list(struct life *life, struct stress_file *file)
     uint32_t folder = (uint32_t)random_below(life, FOLDERS + 1), found = 0;
     text name = folder_path(life, &path, folder);
     directory_result opened = peal_directory_open(life->plan->folder, name, RIGHTS_FOLDER);
-    if (!expect(life, OK, opened.status, name, "does not open: status")) return;
+    if (!expect(life, OK, opened.status, name, "does not open:")) return;
     OWNED(directory_handle) directory = TAKE(opened.value);
     struct listing listing = {.raw = directory.raw};
     const struct abi_directory_entry *entry;
@@ -497,7 +523,7 @@ static void do_list(struct life *life, struct stress_file *file)
             fault(life, directory_entry_name(entry), "is listed and was removed; folder", folder);
         found++;
     }
-    expect(life, OK, listing.status, name, "is not listed: status");
+    expect(life, OK, listing.status, name, "is not listed:");
     if (found != files_in_folder(life, folder))
         fault(life, name, "has another number of files:", found);
 }
@@ -508,11 +534,11 @@ typedef void action(struct life *life, struct stress_file *file);
 
 /* As often as they stand here. */
 static action *const actions[] = {
-    do_write,    do_write,  do_write, do_write, do_write,         do_write,
-    do_write,    do_write,  do_write, do_write, do_verify,        do_verify,
-    do_verify,   do_verify, do_sync,  do_sync,  do_truncate,      do_truncate,
-    do_truncate, do_close,  do_close, do_move,  do_move,          do_replace,
-    do_remove,   do_remove, do_list,  do_list,  do_remove_folder,
+    do_write,    do_write,  do_write, do_write, do_write,          do_write,
+    do_write,    do_write,  do_write, do_write, do_verify,         do_verify,
+    do_verify,   do_verify, do_sync,  do_sync,  do_truncate,       do_truncate,
+    do_truncate, do_close,  do_close, do_move,  do_move,           do_replace,
+    do_remove,   do_remove, do_list,  do_list,  do_replace_folder,
 };
 
 /* For the log, most of what was synced should stay as it is for a while. */
@@ -535,8 +561,8 @@ static bool has_folders(struct life *life)
         struct path path;
         text name = folder_path(life, &path, folder);
         directory_result made = peal_directory_create(life->plan->folder, name, RIGHTS_FOLDER);
-        if (!expect(life, OK, made.status, name, "is not made: status")) return false;
         directory_handle_drop(&made.value);
+        if (!expect(life, OK, made.status, name, "is not made:")) return false;
     }
     return true;
 }
@@ -572,7 +598,7 @@ static void remove_all(struct life *life)
         struct path path;
         text name = folder_path(life, &path, folder);
         status removed = peal_delete(life->plan->folder, name, ABI_DELETE_MUST_BE_FOLDER);
-        expect(life, OK, removed, name, "is not removed in the end: status");
+        expect(life, OK, removed, name, "is not removed in the end:");
     }
 }
 
