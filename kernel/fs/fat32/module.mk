@@ -6,4 +6,4 @@ HOST_TESTS     += kernel/fs/fat32/fat32_check_test.c kernel/fs/fat32/fat32_core_
                   kernel/fs/fat32/fat32_cut_test.c kernel/fs/fat32/fat32_image_test.c kernel/fs/fat32/fat32_name_test.c kernel/fs/fat32/fat32_recover_test.c \
                   kernel/fs/fat32/fat32_write_test.c
 HOST_TESTS     += kernel/fs/fat32/fat32_edit_test.c kernel/fs/fat32/fat32_interop_test.c \
-                  kernel/fs/fat32/fat32_model_test.c
+                  kernel/fs/fat32/fat32_model_test.c kernel/fs/fat32/fat32_mount_test.c
