@@ -176,3 +176,54 @@ def test_no_handle_and_no_memory_is_lost_over_many_pipelines(shared_shell):
     for word in ("processes", "handles", "objects"):
         count = re.compile(rf"(\d+) {word}")
         assert count.search(after)[1] == count.search(before)[1], (before, after)
+
+
+def test_output_goes_into_files(shell, fat_disk):
+    machine = shell(disks=[fat_disk({"old.txt": b"something long that is cut\n"})])
+    machine.run("cd /disk0")
+    assert machine.run("echo one > new.txt; cat new.txt") == "one"
+    assert machine.run("echo two >> new.txt; cat < new.txt") == "one\ntwo"
+    assert machine.run("echo short > old.txt; cat old.txt") == "short"
+    assert machine.run("cat /none 2> errors; wc < errors").split()[0] == "1"
+    assert machine.run("cat /none new.txt > both 2>&1; wc < both").split()[0] == "3"
+    assert machine.run("help > help.txt; cat help.txt | head -n 1").startswith("A program can touch")
+    assert machine.run("cat /boot/bin/shell > copy; cat copy | wc").split()[:3] == machine.run("wc < /boot/bin/shell").split()[:3]
+    assert machine.run("> empty; wc < empty").split()[2] == "0"
+    assert machine.run("with stdout echo narrow > narrow; cat narrow") == "narrow"
+    assert machine.run("echo */*; echo *.txt") == "*/*\nhelp.txt new.txt old.txt"
+
+
+def test_what_cannot_be_written_is_said(shell, fat_disk):
+    machine = shell(disks=[fat_disk({"x": b"x"})])
+    assert "read-only" in machine.run("echo x > /boot/new.txt")
+    assert machine.run("echo $?") == "1"
+    assert "no such directory" in machine.run("echo x > /disk0/none/new.txt")
+    full = machine.run("while cat /boot/bin/bench >> /disk0/big; do true; done")
+    assert "NO_SPACE" in full
+    assert machine.run("echo $?") == "0"
+    assert "NO_SPACE" in machine.run("cat /boot/bin/bench >> /disk0/big")
+
+
+def test_a_text_is_edited_and_saved(shell, fat_disk):
+    machine = shell(disks=[fat_disk({"notes.txt": "one\ntwo ü\nthree\n".encode()})])
+    machine.run("cd /disk0")
+    machine.type("edit notes.txt\r")
+    machine.expect("line 1, column 1")
+    machine.type("\x1b[B\x1b[F!\rnew line")   # down, end
+    machine.expect("(changed)")
+    machine.type("\x06three\r")                # find
+    machine.expect("line 4, column 1")
+    machine.type("\x0b\x1b[A\x1b[A\x1b[A\x15")  # cut, to the top, put back
+    machine.type("\x13")
+    machine.expect("Saved, ")
+    machine.type("\x11")
+    machine.wait_for_prompt()
+    assert machine.run("cat notes.txt") == "three\none\ntwo ü!\nnew line"
+    assert machine.run("echo *~") == "*~"
+    machine.type("edit fresh\r")
+    machine.expect("(new)")
+    machine.type("text\x11")
+    machine.expect("Save before quitting?")
+    machine.type("y")
+    machine.wait_for_prompt()
+    assert machine.run("cat fresh") == "text"
