@@ -14,8 +14,9 @@ static bool has_byte(const struct pattern_item *item, uint8_t byte)
 
 static void fold_case(struct pattern_item *item)
 {
-    for (uint8_t lower = 'a'; lower <= 'z'; lower++) {
-        uint8_t upper = (uint8_t)(lower - 'a' + 'A');
+    for (int letter = 0; letter < 26; letter++) {
+        uint8_t lower = (uint8_t)('a' + letter);
+        uint8_t upper = (uint8_t)('A' + letter);
         if (!has_byte(item, lower) && !has_byte(item, upper)) continue;
         add_byte(item, lower);
         add_byte(item, upper);
