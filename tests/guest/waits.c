@@ -17,6 +17,7 @@
 #define CENTURY_NS     3'155'760'000'000'000'000ull
 #define MS             1'000'000ull
 #define IN_FLIGHT_MAX  (2 * ABI_RING_ENTRIES_DEFAULT)
+#define SLEEPS         8u
 #define REGIONS_MAX    4096u /* kernel/vm/address_space.h */
 #define REGISTERED_MAX 4096u /* kernel/vm/buffer_table.h */
 
@@ -186,14 +187,34 @@ GUEST_TEST(a_sleep_is_over_at_its_time_or_at_once)
     EXPECT(peal_clock_now_ns() >= later_ns);
 }
 
+/* Sleeps of which the first is over in `first_ns`, accepted by one enter: so they are in the queue
+ * of one processor, which ends them in order. False when it took so long that some may have been
+ * over before others began. */
+static bool sleeps_begin_in_time(uint64_t first_ns)
+{
+    static const uint64_t order[SLEEPS] = {0, 5, 2, 7, 4, 1, 6, 3};
+    struct abi_submission sleeps[SLEEPS];
+    uint64_t begin_ns = peal_clock_now_ns() + first_ns;
+    for (uint32_t i = 0; i < SLEEPS; i++) {
+        sleeps[i] = sleep_until(begin_ns + order[i] * 2 * MS);
+        sleeps[i].user_data = order[i];
+    }
+    EXPECT_EQUAL(SLEEPS, raw_publish(sleeps, SLEEPS));
+    EXPECT_EQUAL(SLEEPS, ABI_ENTER_ACCEPTED(raw_enter(0, 0)));
+    return peal_clock_now_ns() < begin_ns;
+}
+
 GUEST_TEST(sleeps_end_in_the_order_of_their_times)
 {
-    uint64_t now_ns = peal_clock_now_ns();
-    for (uint64_t i = 0; i < 8; i++)
-        submit(sleep_until(now_ns + 2 * MS + (i * 5 % 8) * 2 * MS), i * 5 % 8);
-    EXPECT_EQUAL(ABI_STATUS_OK, ABI_ENTER_STATUS(raw_enter(8, ABI_DEADLINE_NEVER)));
-    EXPECT_EQUAL(8, raw_reap(completions, IN_FLIGHT_MAX));
-    for (uint64_t i = 0; i < 8; i++)
+    /* A busy machine may need more time to begin: up to a second. */
+    bool is_in_time = false;
+    for (uint64_t first_ns = 2 * MS; first_ns <= 1024 * MS && !is_in_time; first_ns *= 2) {
+        is_in_time = sleeps_begin_in_time(first_ns);
+        EXPECT_EQUAL(ABI_STATUS_OK, ABI_ENTER_STATUS(raw_enter(SLEEPS, ABI_DEADLINE_NEVER)));
+        EXPECT_EQUAL(SLEEPS, raw_reap(completions, IN_FLIGHT_MAX));
+    }
+    EXPECT(is_in_time);
+    for (uint64_t i = 0; i < SLEEPS; i++)
         EXPECT_EQUAL(i, completions[i].user_data);
 }
 
