@@ -118,6 +118,42 @@ static object_result open_or_make(struct object *directory, text path)
     return (object_result){.status = FAIL(NOT_FOUND)};
 }
 
+static object_result make(struct op *op, text path)
+{
+    if (op->submission.op == ABI_OP_OPEN) return open_or_make(op_object(op), path);
+    bool is_folder = (op->submission.op_flags & ABI_CREATE_FOLDER) != 0;
+    return vfs_create(op_object(op), path, is_folder ? ABI_KIND_DIRECTORY : ABI_KIND_FILE);
+}
+
+/* What was made, with those of the rights asked for that the directory's handle has. */
+static capability_result make_named(struct op *op, text path)
+{
+    object_result made = make(op, path);
+    TRY_AS(capability_result, made.status);
+    OWNED(object_owner) object = made.value;
+    /* Another may have made a folder of the name meanwhile. */
+    if (op->submission.op == ABI_OP_OPEN && !is_wanted_kind(object, op->submission.op_flags))
+        return (capability_result){.status = FAIL(NOT_FOUND)};
+    return capability_derive_object(op->capability, object,
+                                    op->submission.args[0] & op->capability->rights,
+                                    op_derivation(op, ABI_ORIGIN_OPENED));
+}
+
+/* The handle comes first: who has no room for it shall not leave a file behind. */
+static op_outcome make_path(struct op *op, text path)
+{
+    uint64_t handle;
+    status reserved = handle_table_reserve(op_handles(op), 1, &handle);
+    if (!is_ok(reserved)) return op_failed(reserved);
+    capability_result named = make_named(op, path);
+    if (!is_ok(named.status)) {
+        handle_table_unreserve(op_handles(op), 1, &handle);
+        return op_failed(named.status);
+    }
+    handle_table_fill(op_handles(op), handle, named.value);
+    return op_done(handle);
+}
+
 static op_outcome open_path(struct op *op, text path)
 {
     struct process *process = op_process(op);
@@ -126,7 +162,7 @@ static op_outcome open_path(struct op *op, text path)
     if (opened.status.code != STATUS_NOT_FOUND || !may_make(op)) return yield_opened(op, opened);
     if (!(op->capability->rights & ABI_RIGHT_CREATE))
         return lacks(op->capability, ABI_RIGHT_CREATE);
-    return yield_opened(op, open_or_make(op_object(op), path));
+    return make_path(op, path);
 }
 
 static op_outcome open_waiting(struct op *op)
@@ -147,16 +183,9 @@ op_outcome op_open(struct op *op)
     return outcome.code == STATUS_WOULD_BLOCK ? op_defer(op, open_waiting) : outcome;
 }
 
-static op_outcome create_path(struct op *op, text path)
-{
-    bool is_folder = (op->submission.op_flags & ABI_CREATE_FOLDER) != 0;
-    enum abi_kind kind = is_folder ? ABI_KIND_DIRECTORY : ABI_KIND_FILE;
-    return yield_opened(op, vfs_create(op_object(op), path, kind));
-}
-
 static op_outcome create_waiting(struct op *op)
 {
-    return with_path(op, create_path);
+    return with_path(op, make_path);
 }
 
 op_outcome op_create(struct op *op)

@@ -303,7 +303,8 @@ static status end_chain(struct fat32_volume *volume, uint32_t last, uint32_t nex
     return OK;
 }
 
-status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint32_t cluster_count)
+status fat32_chain_cut_promised(struct fat32_volume *volume, struct fat32_map *map,
+                                uint32_t cluster_count)
 {
     if (cluster_count >= map->cluster_count) return OK;
     if (map->is_damaged) return FAIL(IO_ERROR);
@@ -318,8 +319,15 @@ status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint3
     }
     uint32_t count = map->cluster_count - cluster_count;
     fat32_pending_add(volume, first, count);
-    fat32_promise_give(volume, count);
     map_shorten(map, cluster_count, last.cluster);
+    return OK;
+}
+
+status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint32_t cluster_count)
+{
+    uint32_t before = map->cluster_count;
+    TRY(fat32_chain_cut_promised(volume, map, cluster_count));
+    fat32_promise_give(volume, before - map->cluster_count);
     return OK;
 }
 

@@ -151,7 +151,7 @@ static status PRINTF_LIKE(4, 5)
 
     check->is_damaged = true;
     check->report->damage_cluster = cluster;
-    fat32_volume_protect(check->volume, text_written(&writer));
+    fat32_volume_protect_damaged(check->volume, text_written(&writer));
     return FAIL(IO_ERROR);
 }
 

@@ -115,6 +115,7 @@ struct fat32_volume {
      * the latest when damage is met that writing would make worse. */
     text read_only_reason; /* lies in reason_bytes */
     char reason_bytes[FAT32_REASON_BYTES_MAX];
+    bool is_damaged; /* that is why: not the disk's failing, nor a lack of memory */
     /* What writing needs besides: the members of fat32_write.c (struct fat32_writing), owned;
      * nullptr until fat32_recover(). */
     struct fat32_writing *writing;
@@ -272,6 +273,9 @@ status fat32_chain_extend_promised(struct fat32_volume *volume, struct fat32_map
  * NO_SPACE; the chain is then as it was.
  */
 status fat32_chain_cut(struct fat32_volume *volume, struct fat32_map *map, uint32_t cluster_count);
+/* The same; what was cut off is promised to the caller, as before fat32_chain_extend_promised. */
+status fat32_chain_cut_promised(struct fat32_volume *volume, struct fat32_map *map,
+                                uint32_t cluster_count);
 /* Writes one cluster of a directory that nothing refers to yet: `head` (up to one sector), then
  * zeros. IO_ERROR, TIMED_OUT, OUT_OF_MEMORY */
 status fat32_cluster_initialise(struct fat32_volume *volume, uint32_t cluster, const uint8_t *head,

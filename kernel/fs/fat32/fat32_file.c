@@ -60,13 +60,28 @@ void fat32_room_trim(struct node *node, uint32_t clusters) NO_LOCK_CHECK
     if (excess > 0) fat32_promise_give(&mount_of(&node->vnode)->core, excess);
 }
 
-/* The chain has so many clusters now; `used` of them were promised. */
-static void room_set(struct node *node, uint32_t has, uint32_t used)
+/* The chain has so many clusters now; so many more are promised, and `used` fewer. */
+static void room_change(struct node *node, uint32_t has, uint32_t added, uint32_t used)
 {
     struct node_room room = room_of(node), changed;
     do
-        changed = (struct node_room){has, room.promised - min_of(room.promised, used)};
+        changed = (struct node_room){has, room.promised + added - min_of(room.promised, used)};
     while (!room_replace(node, &room, changed));
+}
+
+static void room_set(struct node *node, uint32_t has, uint32_t used)
+{
+    room_change(node, has, 0, used);
+}
+
+/* The same; what removed files had is room, too. */
+static status room_promise_locked(struct mount *mount, struct node *node, uint32_t clusters)
+    REQUIRES(mount->lock)
+{
+    status promised = room_promise(mount, node, clusters);
+    if (promised.code != STATUS_NO_SPACE) return promised;
+    nodes_bury(mount);
+    return room_promise(mount, node, clusters);
 }
 
 status fat32_reserve(struct vnode *vnode, uint64_t size_bytes, bool may_wait)
@@ -76,14 +91,14 @@ status fat32_reserve(struct vnode *vnode, uint64_t size_bytes, bool may_wait)
     if (size_bytes > FILE_BYTES_MAX) return FAIL(OUT_OF_RANGE);
     if (vnode->attributes & ABI_ATTRIBUTE_READ_ONLY) return FAIL(PERMISSION_DENIED);
     if (mount_is_read_only(mount)) return FAIL(PERMISSION_DENIED);
-    status promised = room_promise(mount, node, clusters_for(mount, size_bytes));
-    if (likely(promised.code != STATUS_NO_SPACE)) return promised;
+    uint32_t clusters = clusters_for(mount, size_bytes);
+    status promised = room_promise(mount, node, clusters);
+    if (promised.code != STATUS_NO_SPACE) return promised;
     if (!may_wait) return FAIL(WOULD_BLOCK);
-    /* What removed files have is room, too, once it has been given up. */
     mount_acquire(mount);
-    nodes_bury(mount);
+    promised = room_promise_locked(mount, node, clusters);
     mount_release(mount);
-    return room_promise(mount, node, clusters_for(mount, size_bytes));
+    return promised;
 }
 
 /* ---- moving bytes ---- */
@@ -174,7 +189,7 @@ static status grow_locked(struct mount *mount, struct node *node, uint64_t end)
     uint32_t clusters = clusters_for(mount, end), before = node->map.cluster_count;
     if (before >= clusters) return OK;
     room_set(node, before, 0);
-    TRY(room_promise(mount, node, clusters));
+    TRY(room_promise_locked(mount, node, clusters));
     mount_wake(mount, false);
     TRY(fat32_chain_extend_promised(&mount->core, &node->map, clusters));
     room_set(node, clusters, clusters - before);
@@ -189,18 +204,31 @@ static status grow(struct mount *mount, struct node *node, uint64_t end)
     return grown;
 }
 
-/* What could not be filled goes: the entry does not tell of it. */
+/* What could not be filled goes: the entry does not tell of it. It stays promised, for the next
+ * attempt. */
 static void shrink_back(struct mount *mount, struct node *node)
 {
     mount_acquire(mount);
+    uint32_t before = node->map.cluster_count;
     uint32_t clusters = clusters_for(mount, node->stored_bytes);
-    uint32_t wanted = room_of(node).has + room_of(node).promised;
-    ignore_status(
-        fat32_chain_cut(&mount->core, &node->map, clusters)); /* then the chain is longer */
-    room_set(node, node->map.cluster_count, 0);
-    /* For the next attempt; if another was faster, that tells. */
-    ignore_status(room_promise(mount, node, wanted));
+    /* When that fails the chain is longer, and the next attempt finds it so. */
+    ignore_status(fat32_chain_cut_promised(&mount->core, &node->map, clusters));
+    room_change(node, node->map.cluster_count, before - node->map.cluster_count, 0);
     mount_release(mount);
+}
+
+/* The entry tells of so many bytes from there on, or of what it did before. */
+static status store_extent(struct mount *mount, struct node *node, uint32_t size,
+                           uint32_t first_cluster) REQUIRES(mount->lock)
+{
+    uint32_t old_size = node->stored_bytes, old_first = node->first_cluster;
+    atomic_store_explicit(&node->stored_bytes, size, memory_order_relaxed);
+    node->first_cluster = first_cluster;
+    status stored = node_store(mount, node);
+    if (is_ok(stored)) return OK;
+    atomic_store_explicit(&node->stored_bytes, old_size, memory_order_relaxed);
+    node->first_cluster = old_first;
+    return stored;
 }
 
 /* The entry tells of what is written. */
@@ -208,11 +236,9 @@ static status store_written(struct mount *mount, struct node *node, uint64_t end
 {
     mount_acquire(mount);
     fat32_data_written(&mount->core);
-    uint32_t size = max_of(node->stored_bytes, (uint32_t)end);
-    atomic_store_explicit(&node->stored_bytes, size, memory_order_relaxed);
-    node->first_cluster = fat32_map_first(&node->map);
     node->attributes |= ATTRIBUTE_ARCHIVE;
-    status stored = node_store(mount, node);
+    status stored = store_extent(mount, node, max_of(node->stored_bytes, (uint32_t)end),
+                                 fat32_map_first(&node->map));
     mount_release(mount);
     return stored;
 }
@@ -229,8 +255,8 @@ status fat32_write_pages(struct vnode *vnode, uint64_t first_page, uint32_t coun
     TRY(grow(mount, node, end));
     status written = move_extents(node, BLOCK_WRITE, start,
                                   round_up(end, mount->device->sector_bytes) - start, frames);
-    if (is_ok(written)) return store_written(mount, node, end);
-    shrink_back(mount, node);
+    if (is_ok(written)) written = store_written(mount, node, end);
+    if (!is_ok(written)) shrink_back(mount, node);
     return written;
 }
 
@@ -240,15 +266,7 @@ static status truncate_locked(struct mount *mount, struct node *node, uint32_t s
     REQUIRES(mount->lock)
 {
     TRY(node_load_map(mount, node));
-    uint32_t old_size = node->stored_bytes, old_first = node->first_cluster;
-    atomic_store_explicit(&node->stored_bytes, size, memory_order_relaxed);
-    if (size == 0) node->first_cluster = 0;
-    status cut = node_store(mount, node);
-    if (!is_ok(cut)) {
-        atomic_store_explicit(&node->stored_bytes, old_size, memory_order_relaxed);
-        node->first_cluster = old_first;
-        return cut;
-    }
+    TRY(store_extent(mount, node, size, size == 0 ? 0 : node->first_cluster));
     return fat32_chain_cut(&mount->core, &node->map, clusters_for(mount, size));
 }
 
@@ -268,6 +286,12 @@ status fat32_truncate(struct vnode *vnode, uint64_t size_bytes)
 }
 
 /* ---- for direct transfers ---- */
+
+void fat32_direct_written(struct vnode *vnode) NO_LOCK_CHECK
+{
+    fat32_data_written(&mount_of(vnode)->core);
+    node_touch(vnode);
+}
 
 static status locate_locked(struct mount *mount, struct node *node, uint64_t offset,
                             uint64_t length, struct vnode_extent *out_extent) REQUIRES(mount->lock)

@@ -24,6 +24,8 @@ status fat32_volume_check_writable(const struct fat32_volume *volume);
 /* Damage was met that writing could make worse: nothing is written from now on. The first reason
  * stays; it is copied. */
 void fat32_volume_protect(struct fat32_volume *volume, text reason);
+/* The same, because of what is on it. */
+void fat32_volume_protect_damaged(struct fat32_volume *volume, text reason);
 
 /* The cached block with this number, or nullptr. */
 struct fat32_block *fat32_block_find(struct fat32_volume *volume, uint64_t number);

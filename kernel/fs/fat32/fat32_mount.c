@@ -26,10 +26,9 @@ void mount_acquire(struct mount *mount)
 static void update_flags(struct mount *mount) REQUIRES(mount->lock)
 {
     bool is_read_only = mount->core.read_only_reason.length > 0;
-    bool is_damaged = is_read_only && !mount->device->is_read_only;
     atomic_store_explicit(&mount->flags,
                           (is_read_only ? ABI_VOLUME_READ_ONLY : 0) |
-                              (is_damaged ? ABI_VOLUME_DAMAGED : 0),
+                              (mount->core.is_damaged ? ABI_VOLUME_DAMAGED : 0),
                           memory_order_relaxed);
 }
 
@@ -46,46 +45,63 @@ static struct mount *mount_of_work(struct work *work)
     return container_of(work, struct mount, work);
 }
 
-static void save_changes(struct mount *mount)
+/* What is changed from here on wants another run. */
+static void begin_work(struct mount *mount)
 {
-    mount_acquire(mount);
-    nodes_bury(mount);
-    status saved = mount_is_read_only(mount) ? OK : fat32_checkpoint(&mount->core);
-    mount_release(mount);
-    if (is_ok(saved)) return;
-    log_line("fat32", "%s: changes could not be written: status %u", mount->device->name,
-             saved.code);
-    mount_wake(mount, false);
+    /* Its function has submitted the work, and may not have returned: then it cannot be armed. */
+    timer_wait_idle(&mount->timer);
+    spin_acquire(&mount->nodes_lock);
+    mount->work_state = MOUNT_WORK_NONE;
+    mount->workers++;
+    spin_release(&mount->nodes_lock);
 }
 
 static void run_work(struct work *work)
 {
     struct mount *mount = mount_of_work(work);
+    begin_work(mount);
+    mount_acquire(mount);
+    nodes_store_touched(mount);
+    nodes_bury(mount);
+    status saved = mount_is_read_only(mount) ? OK : fat32_checkpoint(&mount->core);
+    mount_release(mount);
+    if (!is_ok(saved)) {
+        log_line("fat32", "%s: changes could not be written: status %u", mount->device->name,
+                 saved.code);
+        mount_wake(mount, false);
+    }
     spin_acquire(&mount->nodes_lock);
-    mount->is_work_due = false; /* first: what is changed from here on wants another run */
-    mount->works_running++;
+    mount->workers--; /* last: from here on the mount may go */
     spin_release(&mount->nodes_lock);
-    save_changes(mount);
-    spin_acquire(&mount->nodes_lock);
-    mount->works_running--; /* the mount may be gone when the lock is free */
-    spin_release(&mount->nodes_lock);
+}
+
+static void queue_work_locked(struct mount *mount) REQUIRES(mount->nodes_lock)
+{
+    mount->work_state = MOUNT_WORK_QUEUED;
+    work_submit(work_queue_shared(), &mount->work, run_work);
 }
 
 static void timer_fired(struct timer *timer)
 {
     struct mount *mount = container_of(timer, struct mount, timer);
-    work_submit(work_queue_shared(), &mount->work, run_work);
+    spin_acquire(&mount->nodes_lock);
+    queue_work_locked(mount);
+    spin_release(&mount->nodes_lock);
 }
 
 void mount_wake(struct mount *mount, bool at_once)
 {
     spin_acquire(&mount->nodes_lock);
-    bool was_due = mount->is_work_due || mount->is_ending;
-    if (!was_due) mount->is_timer_set = !at_once;
-    if (!mount->is_ending) mount->is_work_due = true;
-    if (!was_due && !at_once) timer_arm(&mount->timer, deadline_in_ms(CHECKPOINT_PERIOD_MS));
+    bool is_idle = mount->work_state == MOUNT_WORK_NONE && !mount->is_ending;
+    /* When it cannot be cancelled it has fired, which is soon enough. */
+    bool is_late = mount->work_state == MOUNT_WORK_TIMED && at_once;
+    if (is_idle && !at_once) {
+        mount->work_state = MOUNT_WORK_TIMED;
+        timer_arm(&mount->timer, deadline_in_ms(CHECKPOINT_PERIOD_MS));
+    } else if (is_idle || (is_late && timer_cancel(&mount->timer))) {
+        queue_work_locked(mount);
+    }
     spin_release(&mount->nodes_lock);
-    if (!was_due && at_once) work_submit(work_queue_shared(), &mount->work, run_work);
 }
 
 /* ---- mounting ---- */
@@ -119,6 +135,7 @@ static struct mount *mount_create(struct block_device *device)
     for (uint32_t i = 0; i < NODE_BUCKETS; i++)
         list_init(&mount->nodes[i]);
     list_init(&mount->doomed);
+    list_init(&mount->touched);
     spin_release(&mount->nodes_lock);
     return mount;
 }
@@ -191,28 +208,19 @@ vnode_result fat32_mount(struct block_device *device, text *out_reason)
     return root;
 }
 
-static bool is_working(struct mount *mount)
-{
-    spin_acquire(&mount->nodes_lock);
-    bool is_working = mount->is_work_due || mount->works_running > 0;
-    spin_release(&mount->nodes_lock);
-    return is_working;
-}
-
 /* No more work is begun, and none is under way. */
 static void end_work(struct mount *mount)
 {
-    spin_acquire(&mount->nodes_lock);
-    mount->is_ending = true;
-    bool is_timer_set = mount->is_work_due && mount->is_timer_set;
-    spin_release(&mount->nodes_lock);
-    if (is_timer_set && timer_cancel(&mount->timer)) {
+    bool is_busy = true;
+    while (is_busy) {
         spin_acquire(&mount->nodes_lock);
-        mount->is_work_due = false;
+        mount->is_ending = true;
+        if (mount->work_state == MOUNT_WORK_TIMED && timer_cancel(&mount->timer))
+            mount->work_state = MOUNT_WORK_NONE;
+        is_busy = mount->work_state != MOUNT_WORK_NONE || mount->workers > 0;
         spin_release(&mount->nodes_lock);
+        if (is_busy) scheduler_yield();
     }
-    while (is_working(mount))
-        scheduler_yield();
     timer_wait_idle(&mount->timer);
 }
 
@@ -222,6 +230,7 @@ void fat32_unmount(CONSUMED struct vnode *root)
     vnode_put(root);
     end_work(mount);
     mount_acquire(mount);
+    nodes_store_touched(mount);
     nodes_bury(mount);
     if (mount->core.read_only_reason.length == 0) ignore_status(fat32_mark_clean(&mount->core));
     fat32_close(&mount->core);

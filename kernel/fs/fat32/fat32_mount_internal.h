@@ -20,6 +20,13 @@
 #define POSITION_OF_ROOT 1u /* in the boot sector, where no entry lies */
 #define FILE_BYTES_MAX   UINT32_MAX
 
+/* Work in the background that is still to be begun. */
+enum mount_work : uint8_t {
+    MOUNT_WORK_NONE,   /* the timer is idle, and the work the mount's own */
+    MOUNT_WORK_TIMED,  /* the timer is armed, or its function has not come far */
+    MOUNT_WORK_QUEUED, /* the work is the queue's */
+};
+
 struct mount {
     /* Fixed at creation. */
     struct block_device *device;
@@ -33,13 +40,12 @@ struct mount {
 
     spin_lock nodes_lock; /* LOCK_RANK_FILE */
     struct list nodes[NODE_BUCKETS] GUARDED_BY(nodes_lock);
-    struct list doomed GUARDED_BY(nodes_lock); /* nodes whose chains are to be given up */
-    /* A worker, or the timer that will start it, is on its way. */
-    bool is_work_due GUARDED_BY(nodes_lock);
-    bool is_timer_set GUARDED_BY(nodes_lock); /* and it is the timer */
-    uint32_t works_running GUARDED_BY(nodes_lock);
-    bool is_ending GUARDED_BY(nodes_lock); /* no more work is begun */
-    struct timer timer;
+    struct list doomed GUARDED_BY(nodes_lock);  /* nodes whose chains are to be given up */
+    struct list touched GUARDED_BY(nodes_lock); /* nodes to be stored, each with a reference */
+    enum mount_work work_state GUARDED_BY(nodes_lock);
+    uint32_t workers GUARDED_BY(nodes_lock); /* that are at it */
+    bool is_ending GUARDED_BY(nodes_lock);   /* no more work is begun */
+    struct timer timer;                      /* armed and cancelled with nodes_lock held */
     struct work work;
 
     /* As the core says, for those without the mutex: ABI_VOLUME_.... Relaxed: tells, orders
@@ -57,7 +63,10 @@ struct node_room {
 
 struct node {
     struct vnode vnode;
-    struct list in_bucket; /* or in mount->doomed; guarded by nodes_lock */
+    /* Guarded by nodes_lock. */
+    struct list in_bucket; /* or in mount->doomed */
+    struct list in_touched;
+    bool is_touched;
     /* Of its entry, counted in entries. Changes with renames: guarded by the mutex and nodes_lock.
      */
     uint64_t position;
@@ -122,7 +131,11 @@ void node_remove(struct mount *mount, struct node *node) REQUIRES(mount->lock);
 status node_load_map(struct mount *mount, struct node *node) REQUIRES(mount->lock);
 /* Writes what the node says of itself into its entry, if it has one. */
 status node_store(struct mount *mount, struct node *node) REQUIRES(mount->lock);
-/* Gives the chains of those up that nobody refers to any more. */
+/* Its content was changed past write_pages: its entry will be stored. Any context, no lock. */
+void node_touch(struct vnode *vnode);
+/* Stores what was touched. */
+void nodes_store_touched(struct mount *mount) REQUIRES(mount->lock);
+/* Gives the chains of those up that nobody refers to any more: that is room for others at once. */
 void nodes_bury(struct mount *mount) REQUIRES(mount->lock);
 /* NOT_FOUND for a directory that was removed; else its chain is there. */
 status node_enter_directory(struct mount *mount, struct node *directory) REQUIRES(mount->lock);
@@ -135,6 +148,7 @@ status fat32_reserve(struct vnode *vnode, uint64_t size_bytes, bool may_wait);
 status fat32_write_pages(struct vnode *vnode, uint64_t first_page, uint32_t count,
                          const physical_address *frames);
 status fat32_truncate(struct vnode *vnode, uint64_t size_bytes);
+void fat32_direct_written(struct vnode *vnode);
 status fat32_file_locate(struct vnode *vnode, uint64_t offset_bytes, uint64_t length_bytes,
                          bool may_wait, struct vnode_extent *out_extent);
 /* Gives back what was promised beyond so many clusters. Any context. */

@@ -64,7 +64,9 @@ static void node_release(struct vnode *vnode)
 {
     struct mount *mount = mount_of(vnode);
     struct node *node = node_of(vnode);
-    bool is_doomed = node_is_removed(node) && node->first_cluster != 0;
+    /* A chain whose beginning no entry ever told is one, too. */
+    bool has_chain = node->first_cluster != 0 || node->map.cluster_count > 0;
+    bool is_doomed = node_is_removed(node) && has_chain;
     fat32_room_trim(node, 0);
     spin_acquire(&mount->nodes_lock);
     list_remove(&node->in_bucket);
@@ -119,6 +121,7 @@ struct node *node_create(struct mount *mount)
     node->vnode.volume_number = mount->volume_number;
     node->vnode.identity = vnode_identity(mount->volume_number, ++mount->nodes_made);
     list_init(&node->in_bucket);
+    list_init(&node->in_touched);
     return node;
 }
 
@@ -189,6 +192,50 @@ status node_store(struct mount *mount, struct node *node)
     };
     mount_wake(mount, false);
     return fat32_entry_update(&mount->core, &entry);
+}
+
+/* ---- what was changed past the core ---- */
+
+void node_touch(struct vnode *vnode)
+{
+    struct mount *mount = mount_of(vnode);
+    struct node *node = node_of(vnode);
+    spin_acquire(&mount->nodes_lock);
+    bool was_touched = node->is_touched;
+    node->is_touched = true;
+    if (!was_touched) {
+        vnode_get(vnode); /* the list's */
+        list_push_back(&mount->touched, &node->in_touched);
+    }
+    spin_release(&mount->nodes_lock);
+    if (!was_touched) mount_wake(mount, false);
+}
+
+static struct node *take_touched(struct mount *mount)
+{
+    struct node *node = nullptr;
+    spin_acquire(&mount->nodes_lock);
+    struct list *link = list_take_front(&mount->touched);
+    if (link != nullptr) {
+        node = list_entry(link, struct node, in_touched);
+        list_init(link);
+        node->is_touched = false;
+    }
+    spin_release(&mount->nodes_lock);
+    return node;
+}
+
+void nodes_store_touched(struct mount *mount)
+{
+    struct node *node;
+    while ((node = take_touched(mount)) != nullptr) {
+        node->attributes |= ATTRIBUTE_ARCHIVE;
+        status stored = node_store(mount, node);
+        if (!is_ok(stored))
+            log_line("fat32", "%s: the time of a file's change is not stored: status %u",
+                     mount->device->name, stored.code);
+        vnode_put(&node->vnode);
+    }
 }
 
 /* ---- looking up, listing ---- */
@@ -264,6 +311,7 @@ static status node_sync(struct vnode *any)
 {
     struct mount *mount = mount_of(any);
     mount_acquire(mount);
+    nodes_store_touched(mount);
     nodes_bury(mount);
     status synced = fat32_checkpoint(&mount->core);
     mount_release(mount);
@@ -275,6 +323,7 @@ static status node_mark_clean(struct vnode *any)
     struct mount *mount = mount_of(any);
     if (mount_is_read_only(mount)) return OK;
     mount_acquire(mount);
+    nodes_store_touched(mount);
     nodes_bury(mount);
     status marked = fat32_mark_clean(&mount->core);
     mount_release(mount);
@@ -305,6 +354,7 @@ const struct vnode_operations fat32_node_operations = {
     .sync = node_sync,
     .mark_clean = node_mark_clean,
     .locate = fat32_file_locate,
+    .direct_written = fat32_direct_written,
     .create = fat32_create,
     .remove = fat32_remove,
     .rename = fat32_rename,

@@ -45,7 +45,7 @@ static status root_check(struct fat32_volume *volume, struct fat32_report *repor
     struct text_writer writer = TEXT_WRITER(bytes);
     text_format(&writer, "damaged: /: its chain, which begins in cluster %u, does not end",
                 volume->root_cluster);
-    fat32_volume_protect(volume, text_written(&writer));
+    fat32_volume_protect_damaged(volume, text_written(&writer));
     report->damage = volume->read_only_reason;
     report->damage_cluster = volume->root_cluster;
     return OK;

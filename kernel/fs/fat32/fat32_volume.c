@@ -195,6 +195,12 @@ void fat32_volume_protect(struct fat32_volume *volume, text reason)
     volume->read_only_reason = (text){volume->reason_bytes, length};
 }
 
+void fat32_volume_protect_damaged(struct fat32_volume *volume, text reason)
+{
+    volume->is_damaged = true;
+    fat32_volume_protect(volume, reason);
+}
+
 void fat32_close(struct fat32_volume *volume)
 {
     fat32_writing_destroy(volume);

@@ -284,7 +284,7 @@ static status free_chain(struct fat32_volume *volume, struct fat32_pending *chai
     struct fat32_writing *writing = volume->writing;
     while (chain->count > 0) {
         if (!fat32_is_cluster(volume, chain->first)) {
-            fat32_volume_protect(volume, TEXT("chains of its files share clusters"));
+            fat32_volume_protect_damaged(volume, TEXT("chains of its files share clusters"));
             return FAIL(IO_ERROR);
         }
         uint32_t next;

@@ -112,7 +112,8 @@ bool page_cache_forget_removed(struct vnode *vnode);
 /*
  * Makes the file shorter; what was behind its end is dropped, dirty or not. Waits for direct
  * transfers to end. The caller has write_lock. Statuses of `truncate`, which is tried again later
- * when it failed, and OUT_OF_MEMORY, when nothing was done.
+ * when it failed; and OUT_OF_MEMORY, or IO_ERROR because pages were given up and the file is
+ * shorter than that by now, when nothing was done.
  */
 status page_cache_cut(struct vnode *vnode, uint64_t size_bytes);
 

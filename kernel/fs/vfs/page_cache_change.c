@@ -260,7 +260,10 @@ status page_cache_cut(struct vnode *vnode, uint64_t size_bytes) NO_LOCK_CHECK
     struct page_cache *cache = page_cache_make(vnode);
     if (cache == nullptr) return FAIL(OUT_OF_MEMORY);
     mutex_acquire(&vnode->fill_lock);
-    status outcome = cut_locked(cache, size_bytes);
+    /* Whoever gives pages up makes the file shorter without write_lock; but not now. A file that
+     * became longer here would have bytes that are nowhere. */
+    bool is_shorter = size_bytes > atomic_load_explicit(&vnode->size_bytes, memory_order_relaxed);
+    status outcome = is_shorter ? FAIL(IO_ERROR) : cut_locked(cache, size_bytes);
     mutex_release(&vnode->fill_lock);
     return outcome;
 }

@@ -1,5 +1,6 @@
 #include "base/checked.h"
 #include "device/block_device.h"
+#include "fs/vfs/page_cache_internal.h"
 #include "fs/vfs/vfs_test_volume.h"
 #include "mm/heap.h"
 #include "support/single_thread_mutex.h"
@@ -319,6 +320,41 @@ TEST(a_direct_transfer_is_cut_to_whole_sectors_of_the_file)
     CHECK(all_are(volume.disk + 10000, 0, 6896));
     vfs_direct_end(open, 16384, 512, true);
     CHECK_EQUAL(0, volume.vnode.direct_transfers);
+    object_put(open);
+    end();
+}
+
+TEST(the_file_system_hears_of_direct_writes_and_of_nothing_else)
+{
+    begin(8192);
+    struct object *open = volume_open();
+    struct vnode_extent extent;
+    CHECK_STATUS(OK, vfs_direct_begin(open, 0, 512, false, true, &extent));
+    vfs_direct_end(open, 0, 512, false);
+    CHECK_EQUAL(0, volume.direct_writes);
+    CHECK_STATUS(OK, vfs_direct_begin(open, 0, 512, true, true, &extent));
+    CHECK_EQUAL(0, volume.direct_writes);
+    atomic_store(&volume.vnode.modified_ns, 1);
+    vfs_direct_end(open, 0, 512, true);
+    CHECK_EQUAL(1, volume.direct_writes);
+    CHECK(atomic_load(&volume.vnode.modified_ns) != 1);
+    object_put(open);
+    end();
+}
+
+TEST(a_cut_does_not_make_a_file_longer_that_lost_pages_meanwhile)
+{
+    begin(4096);
+    struct object *open = volume_open();
+    CHECK_EQUAL(12288, write_value(open, 4096, false, 9, 12288).value);
+    page_cache_set_end(atomic_load(&volume.vnode.pages), 4096); /* as giving up does */
+    mutex_acquire(&volume.vnode.write_lock);
+    CHECK_STATUS(IO_ERROR, page_cache_cut(&volume.vnode, 8192));
+    mutex_release(&volume.vnode.write_lock);
+    CHECK_EQUAL(4096, volume.vnode.size_bytes);
+    CHECK_EQUAL(0, volume.truncations);
+    CHECK_EQUAL(0, vfs_truncate(open, 0).value);
+    CHECK_EQUAL(1, volume.truncations);
     object_put(open);
     end();
 }

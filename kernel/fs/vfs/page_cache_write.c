@@ -190,8 +190,14 @@ static void end_run(struct page_cache *cache, const struct dirty_run *run,
 
 /* ---- giving up ---- */
 
-/* What could not be written is dropped, and with it, if the file system has not so much of the
- * file, all that follows. */
+/*
+ * What could not be written is dropped, and with it, if the file system has not so much of the
+ * file, all that follows. That makes the file shorter without write_lock, which comes before
+ * fill_lock: so whoever has write_lock may find the file shorter than it was. Putting checks the
+ * size under the table's lock and answers OUT_OF_RANGE; cutting looks at it again under fill_lock.
+ * The file never becomes shorter than what is stored, so direct transfers under way are not
+ * concerned.
+ */
 static void give_up_run(struct page_cache *cache, const struct dirty_run *run, status why)
     REQUIRES(cache->vnode->fill_lock)
 {

@@ -95,6 +95,10 @@ void vfs_sync_all(void);
  *   NO_SPACE, OUT_OF_RANGE, IO_ERROR, OUT_OF_MEMORY, INTERRUPTED
  *   WOULD_BLOCK         only when !may_wait
  * A write that ends behind the end makes the file larger first, with zeros.
+ *
+ * A direct write and a cached one at the same time must not touch the same page, not even different
+ * bytes of it: the cached one may write back what was there before the direct one. Programs order
+ * them; one that begins when the other has completed always sees it.
  */
 status vfs_direct_begin(struct object *file, uint64_t offset, uint64_t length, bool is_write,
                         bool may_wait, struct vnode_extent *out_extent);

@@ -26,7 +26,7 @@ static struct {
     uint32_t write_failures; /* how many of the next writes fail, and how */
     status write_failure;
     uint32_t truncate_failures;
-    uint32_t reads, writes, pages_written, truncations, syncs;
+    uint32_t reads, writes, pages_written, truncations, syncs, direct_writes;
     bool is_released;
 } volume;
 static struct block_device volume_device = {.sector_bytes = 512, .name = "toy"};
@@ -109,6 +109,12 @@ static status volume_locate(struct vnode *file, uint64_t offset, uint64_t length
     return OK;
 }
 
+static void volume_direct_written(struct vnode *vnode)
+{
+    CHECK(atomic_load(&vnode->direct_transfers) > 0); /* whoever waits for it finds it told */
+    volume.direct_writes++;
+}
+
 static void volume_release(struct vnode *vnode)
 {
     (void)vnode;
@@ -122,6 +128,7 @@ static const struct vnode_operations volume_operations = {
     .truncate = volume_truncate,
     .sync = volume_sync,
     .locate = volume_locate,
+    .direct_written = volume_direct_written,
     .release = volume_release,
 };
 

@@ -13,6 +13,7 @@
 #include "fs/vfs/page_cache.h"
 #include "fs/vfs/vfs_internal.h"
 #include "fs/vfs/write_error.h"
+#include "time/clock.h"
 #include <abi/ops.h>
 #include <abi/ring.h>
 
@@ -152,13 +153,21 @@ static status put_in_steps(struct page_transfer *all, bool may_grow)
     return OK;
 }
 
+/* The same, for a file that may grow; the caller has write_lock. */
+static status put_growing(struct page_transfer *all)
+{
+    status outcome = put_in_steps(all, true);
+    /* What was put and could not be written is gone, and the file ends where that was. */
+    return outcome.code == STATUS_OUT_OF_RANGE ? FAIL(IO_ERROR) : outcome;
+}
+
 /* Makes the file at least `size_bytes` long, with zeros. Room is reserved. */
 static status grow_locked(struct vnode *vnode, uint64_t size_bytes) REQUIRES(vnode->write_lock)
 {
     uint64_t size = size_of(vnode);
     if (size >= size_bytes) return OK;
     struct page_transfer zeros = {.vnode = vnode, .offset = size, .length = size_bytes - size};
-    return put_in_steps(&zeros, true);
+    return put_growing(&zeros);
 }
 
 /* What was done before a failure was done: the failure is told when nothing was. */
@@ -185,9 +194,7 @@ static size_result write_locked(struct vnode *vnode, uint64_t begin, const buffe
     TRY_AS(size_result, reserve(vnode, begin + from->length, true));
     TRY_AS(size_result, grow_locked(vnode, begin));
     struct page_transfer transfer = transfer_from(vnode, begin, from);
-    status outcome = put_in_steps(&transfer, true);
-    /* What was put and could not be written is gone, and the file ends where that was. */
-    if (outcome.code == STATUS_OUT_OF_RANGE) outcome = FAIL(IO_ERROR);
+    status outcome = put_growing(&transfer);
     return result_of(outcome, from->length - transfer.length);
 }
 
@@ -343,5 +350,11 @@ status vfs_direct_begin(struct object *object, uint64_t offset, uint64_t length,
 
 void vfs_direct_end(struct object *file, uint64_t offset, uint64_t length, bool is_write)
 {
-    page_cache_direct_end(vfs_vnode(file), offset, length, is_write);
+    struct vnode *vnode = vfs_vnode(file);
+    if (is_write) {
+        atomic_store_explicit(&vnode->modified_ns, clock_real_ns(), memory_order_relaxed);
+        /* Before the transfer is over for others: a sync that follows it must know. */
+        if (vnode->operations->direct_written != nullptr) vnode->operations->direct_written(vnode);
+    }
+    page_cache_direct_end(vnode, offset, length, is_write);
 }

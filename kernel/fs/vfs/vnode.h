@@ -94,6 +94,10 @@ struct vnode_operations {
      * allocated yet) */
     status (*locate)(struct vnode *file, uint64_t offset_bytes, uint64_t length_bytes,
                      bool may_wait, struct vnode_extent *out_extent);
+    /* Any context, no wait: a direct transfer into the file has ended, whatever its outcome. The
+     * next `sync` makes it durable; version and time of the vnode are changed already. May be
+     * nullptr. */
+    void (*direct_written)(struct vnode *file);
 
     /* A new, empty file or directory, one reference. ALREADY_EXISTS, INVALID_ARGUMENT (no name for
      * this file system), NO_SPACE, PERMISSION_DENIED, IO_ERROR, OUT_OF_MEMORY */
@@ -137,7 +141,7 @@ struct vnode {
     enum abi_kind kind; /* file or directory, or what `open` makes */
 
     _Atomic uint32_t references;
-    _Atomic uint64_t size_bytes;  /* files: changed by the page cache, under write_lock */
+    _Atomic uint64_t size_bytes;  /* files: changed by the page cache, see there */
     _Atomic uint64_t version;     /* changes with the content */
     _Atomic uint64_t modified_ns; /* real time */
     uint64_t created_ns;
