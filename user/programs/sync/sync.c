@@ -13,10 +13,11 @@ static status sync_path(text path)
         OWNED(directory_handle) folder = TAKE(opened.value);
         return peal_directory_sync(directory_borrow(&folder));
     }
-    peal_raw_handle raw;
-    TRY(status_of_raw(
-        peal_raw_path_open(path, RIGHTS_WRITE, ABI_OPEN_MUST_EXIST | ABI_OPEN_MUST_BE_FILE, &raw)));
-    OWNED(file_handle) file = {raw};
+    file_result found = {0};
+    found.status = status_of_raw(peal_raw_path_open(
+        path, RIGHTS_WRITE, ABI_OPEN_MUST_EXIST | ABI_OPEN_MUST_BE_FILE, &found.value.raw));
+    TRY(found.status);
+    OWNED(file_handle) file = TAKE(found.value);
     return peal_file_sync(file_borrow(&file));
 }
 
