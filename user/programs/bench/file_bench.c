@@ -113,7 +113,8 @@ static status count_rounds(const struct counted *counted, uint64_t *out_ns)
         TRY(counted->round(counted->warm_rounds + i));
     size_result after = busy_time_ns();
     TRY(after.status);
-    *out_ns = (after.value - before.value) / counted->rounds;
+    uint32_t rounds = counted->rounds > 0 ? counted->rounds : 1;
+    *out_ns = (after.value - before.value) / rounds;
     return OK;
 }
 
