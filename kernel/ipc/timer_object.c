@@ -10,6 +10,7 @@
  * Who then wants another time leaves it to that function, which looks at everything anew.
  */
 #include "ipc/timer_object.h"
+#include "base/checked.h"
 #include "base/container.h"
 #include "debug/assert.h"
 #include "mm/heap.h"
@@ -73,10 +74,21 @@ static uint64_t take_expirations_locked(struct timer_object *timer) REQUIRES(tim
 
 /* ---- the processor's timer ---- */
 
+/* A timer that goes on and is late lets others run before it is looked at again: whoever is told of
+ * each expiration could keep a slow processor busy with nothing else. None is lost by that. */
+static constexpr uint64_t REST_NS = ABI_TIMER_PERIOD_NS_MIN / 2;
+
+static uint64_t next_look_locked(const struct timer_object *timer) REQUIRES(timer->lock)
+{
+    if (list_is_empty(&timer->waits)) return NEVER;
+    if (timer->period_ns == 0 || timer->next_ns == NEVER) return timer->next_ns;
+    return max_of(timer->next_ns, clock_now_ns() + REST_NS);
+}
+
 /* Sees to it that expire() runs in time for who waits, and not when nobody does. */
 static void arm_locked(struct timer_object *timer) REQUIRES(timer->lock)
 {
-    uint64_t wanted = list_is_empty(&timer->waits) ? NEVER : timer->next_ns;
+    uint64_t wanted = next_look_locked(timer);
     if (timer->is_armed) {
         if (timer->armed_ns == wanted || !timer_cancel(&timer->timer)) return;
         timer->is_armed = false;
