@@ -99,7 +99,7 @@ def test_disks_that_hold_no_volume_are_told_and_left_alone(shell, fat_disk, tmp_
     for number, path in enumerate(disks):
         assert folder_of(machine, number) is None, path.name
         assert re.search(rf"virtio{number}\S*( is not mounted)?: ", machine.received), path.name
-    assert machine.run("ls /") == "boot/\ndisk0/\nesp/"
+    assert machine.run("ls /") == "boot/\ndev/\ndisk0/\nesp/\nproc/"
     assert machine.run("cat /disk0/good.txt") == GOOD.decode().strip()
 
 
