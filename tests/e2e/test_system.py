@@ -124,9 +124,9 @@ def test_no_handle_and_no_memory_is_lost_over_many_programs(shared_shell):
         machine.run("ls /boot/bin")
     after = machine.run("free")
 
-    for word in ("processes", "handles", "objects"):  # the kernel's workers come and go
+    for word in ("processes", "handles", "objects"):  # the kernel's workers come and go, and may still clean up at first
         count = re.compile(rf"(\d+) {word}")
-        assert count.search(after)[1] == count.search(before)[1], (before, after)
+        assert int(count.search(after)[1]) <= int(count.search(before)[1]), (before, after)
 
 
 CRASHES = {
